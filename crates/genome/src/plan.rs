@@ -1,0 +1,186 @@
+//! Plan: what should run of one app, as an operator signed it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{AppName, Digest, Nutrients, Workload};
+
+use crate::Invalid;
+
+/// The most replicas one plan may ask for.
+const MAX_REPLICAS: u32 = 10_000;
+/// The most bytes of environment one plan may carry (names and values together).
+const MAX_ENV_BYTES: usize = 32 * 1024;
+
+/// The desired state of one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// The app this plan is about.
+    #[serde(rename = "appName")]
+    pub app_name: AppName,
+    /// What a replica runs.
+    #[serde(flatten)]
+    pub release: Release,
+    /// The fewest replicas; a mesh that can hold fewer runs what it can.
+    pub min: u32,
+    /// The most replicas that demand may raise it to.
+    pub max: u32,
+    /// How long green must have been ready before blue is drained, in milliseconds.
+    #[serde(default = "default_warmup")]
+    pub warmup_ms: u64,
+    /// How long open requests of a leaving replica may go on, and then its SIGTERM grace, in milliseconds each.
+    #[serde(default = "default_grace")]
+    pub grace_ms: u64,
+    /// When an update is given up.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// Labels a node must carry to run this app.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub constraints: BTreeMap<String, String>,
+    /// What ran before, and runs again when this release fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+}
+
+/// What one replica runs: a change of any of these replaces replicas blue/green.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Release {
+    /// The spore, by the SHA-256 of its file.
+    pub digest: Digest,
+    /// The version its manifest states, for people.
+    #[serde(default)]
+    pub version: String,
+    /// What kind of process it is; the agent refuses a spore whose manifest says otherwise.
+    #[serde(default)]
+    pub workload: Workload,
+    /// What the manifest says one replica needs; the planner counts with it before anybody holds the spore.
+    #[serde(default)]
+    pub nutrients: Nutrients,
+    /// The TCP port, 0 for any free one. A fixed port means at most one replica a host.
+    #[serde(default)]
+    pub port: u16,
+    /// Environment over the manifest's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Raised to have the same release started anew.
+    #[serde(default)]
+    pub restart: u64,
+}
+
+/// The release before this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Previous {
+    /// The generation of the plan that asked for it.
+    pub generation: u64,
+    /// What it ran.
+    #[serde(flatten)]
+    pub release: Release,
+}
+
+/// When an update is given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rollout {
+    /// So many nodes may observe the release failing before every node falls back to the previous one.
+    pub max_failed: u32,
+}
+
+/// The identity of a release's content: two plans with the same revision run the same processes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Revision(String);
+
+impl Plan {
+    /// A plan with defaults for `release`, `replicas` of it.
+    #[must_use]
+    pub fn new(app_name: AppName, release: Release, replicas: u32) -> Self {
+        Self {
+            app_name,
+            release,
+            min: replicas,
+            max: replicas,
+            warmup_ms: default_warmup(),
+            grace_ms: default_grace(),
+            rollout: Rollout::default(),
+            constraints: BTreeMap::new(),
+            previous: None,
+        }
+    }
+
+    /// [`Plan::warmup_ms`] as a duration.
+    #[must_use]
+    pub const fn warmup(&self) -> Duration {
+        Duration::from_millis(self.warmup_ms)
+    }
+
+    /// [`Plan::grace_ms`] as a duration.
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+
+    /// Whether the numbers can be meant.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if self.min > self.max {
+            return Err(Invalid::new("min", format!("{} is more than max ({})", self.min, self.max)));
+        }
+        if self.max > MAX_REPLICAS {
+            return Err(Invalid::new("max", format!("{} is more than {MAX_REPLICAS}", self.max)));
+        }
+        for (field, millis) in [("warmup_ms", self.warmup_ms), ("grace_ms", self.grace_ms)] {
+            if millis > 3_600_000 {
+                return Err(Invalid::new(field, "longer than an hour"));
+            }
+        }
+        self.release.validate()
+    }
+}
+
+impl Release {
+    /// The identity of what this release runs; labels for people are not part of it.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        let identity = (&self.digest, self.workload, self.port, &self.env, self.restart);
+        let text = serde_json::to_vec(&identity).expect("plain data always serialises");
+        Revision(Digest::of(&text).to_string()[..16].to_owned())
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let bytes: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > MAX_ENV_BYTES {
+            return Err(Invalid::new("env", format!("{bytes} bytes are more than {MAX_ENV_BYTES}")));
+        }
+        for (name, value) in &self.env {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(Invalid::new("env", format!("{name:?} can't be an environment variable")));
+            }
+        }
+        if self.workload != Workload::Service && self.port != 0 {
+            return Err(Invalid::new("port", "only a service has one"));
+        }
+        Ok(())
+    }
+}
+
+impl Revision {
+    /// 16 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const fn default_warmup() -> u64 {
+    2_000
+}
+
+const fn default_grace() -> u64 {
+    10_000
+}

@@ -1,0 +1,18 @@
+//! The JSON Schemas (draft 2020-12) of every kind, as they are committed under `schemas/`.
+
+use schemars::{Schema, schema_for};
+
+use crate::{Budget, Endpoint, Node, Observed, Plan, Trust};
+
+/// Every kind's name and schema.
+#[must_use]
+pub fn schemas() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("plan", schema_for!(Plan)),
+        ("budget", schema_for!(Budget)),
+        ("endpoint", schema_for!(Endpoint)),
+        ("node", schema_for!(Node)),
+        ("observed", schema_for!(Observed)),
+        ("trust", schema_for!(Trust)),
+    ]
+}

@@ -1,0 +1,54 @@
+use super::*;
+use serde_json::json;
+use types::{Nutrients, Workload};
+
+fn plan(value: serde_json::Value) -> Plan {
+    serde_json::from_value(value).unwrap()
+}
+
+fn minimal() -> serde_json::Value {
+    json!({ "appName": "billing", "digest": "0".repeat(64), "min": 2, "max": 4, "port": 0 })
+}
+
+#[test]
+fn the_messages_of_the_specification_read_as_they_are_printed_there() {
+    let plan = plan(minimal());
+    assert_eq!((plan.min, plan.max, plan.release.port, plan.warmup_ms), (2, 4, 0, 2000));
+    plan.validate().unwrap();
+    let budget: Budget = serde_json::from_value(
+        json!({ "appName": "billing", "maxInstances": 4, "cpu_milli": 500, "memory_mb": 256 }),
+    )
+    .unwrap();
+    assert_eq!(budget.instances(Nutrients { cpu_milli: 200, memory_mb: 128 }), 2);
+    assert_eq!(budget.instances(Nutrients::default()), 4);
+}
+
+#[test]
+fn a_revision_changes_with_what_runs_and_with_nothing_else() {
+    let base = plan(minimal());
+    let mut scaled = base.clone();
+    scaled.max = 9;
+    scaled.release.version = "v9".into();
+    assert_eq!(scaled.release.revision(), base.release.revision());
+    let mut env = base.clone();
+    env.release.env.insert("GREETING".into(), "hi".into());
+    let mut restarted = base.clone();
+    restarted.release.restart = 1;
+    assert_ne!(env.release.revision(), base.release.revision());
+    assert_ne!(restarted.release.revision(), base.release.revision());
+}
+
+#[test]
+fn plans_that_cannot_be_meant_are_refused_by_field() {
+    let refused = |change: fn(&mut Plan)| {
+        let mut plan = plan(minimal());
+        change(&mut plan);
+        plan.validate().unwrap_err().field
+    };
+    assert_eq!(refused(|p| p.min = 5), "min");
+    assert_eq!(refused(|p| p.max = 1_000_000), "max");
+    assert_eq!(refused(|p| p.warmup_ms = u64::MAX), "warmup_ms");
+    assert_eq!(refused(|p| drop(p.release.env.insert("A=B".into(), String::new()))), "env");
+    assert_eq!(refused(|p| drop(p.release.env.insert("A".into(), "x".repeat(40_000)))), "env");
+    assert_eq!(refused(|p| (p.release.workload, p.release.port) = (Workload::Job, 80)), "port");
+}

@@ -1,0 +1,20 @@
+//! Types: the words every organ shares (identifiers, digests, keys, time, strict JSON).
+//!
+//! Nothing here opens a file, a socket or reads a clock. A type stays with its owner until two
+//! siblings need it; only then does it move down here.
+
+mod digest;
+pub mod json;
+mod key;
+mod name;
+mod time;
+mod workload;
+
+pub use digest::{Digest, DigestError};
+pub use key::{Fingerprint, KeyError, PublicKey, SignError, Signature, SignatureError, Signer};
+pub use name::{AppName, NameError, Namespace, NodeName, ReplicaName};
+pub use time::{Timestamp, TimestampError};
+pub use workload::{Nutrients, Workload};
+
+#[cfg(test)]
+mod tests;
