@@ -1,0 +1,3 @@
+module mycelium/examples/go
+
+go 1.22
