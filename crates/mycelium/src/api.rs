@@ -1,0 +1,13 @@
+//! The local API: versioned HTTP on a Unix socket that only its owner may open.
+//!
+//! Shapes of version 1. Fields may be added; a field's meaning never changes and none is removed.
+
+mod types;
+
+pub use types::{
+    AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,
+    MeshStatus, NodeStatus, PlanAt, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo, Why,
+};
+
+/// The version in every path.
+pub const API_VERSION: u32 = 1;

@@ -1,0 +1,304 @@
+//! A client of the local API: what the CLI speaks.
+//!
+//! One connection a request: the socket is local, and a dead daemon is noticed at once.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use types::{AppName, Digest};
+
+use crate::api;
+
+/// The most bytes of one answer that isn't a stream.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// A client of one mesh's socket; cheap to make, connects per request.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why a call got no answer that counts.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing listens there.
+    #[error("no mesh is running in {}", .0.display())]
+    NotRunning(PathBuf),
+    /// The socket exists, but may not be opened, or broke off.
+    #[error("talk to the mesh at {}: {source}", .socket.display())]
+    Io {
+        /// Which socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The mesh refused.
+    #[error("{}", .body.error)]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// Its reason and hint.
+        body: api::ErrorBody,
+    },
+    /// The answer is not what this version expects.
+    #[error("understand the answer of the mesh at {}: {reason}", .socket.display())]
+    Protocol {
+        /// Which socket.
+        socket: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// A stream of JSON values, one a line.
+pub struct Lines<T> {
+    body: Incoming,
+    buffer: Vec<u8>,
+    socket: PathBuf,
+    kind: std::marker::PhantomData<fn() -> T>,
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+fn empty() -> Body {
+    full(Bytes::new())
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+impl Client {
+    /// A client of the mesh whose API listens on `socket`.
+    #[must_use]
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// The socket it talks to.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Which `mesh` runs there.
+    pub async fn version(&self) -> Result<api::VersionInfo, ClientError> {
+        self.get("/v1/version").await
+    }
+
+    /// The whole picture.
+    pub async fn status(&self) -> Result<api::MeshStatus, ClientError> {
+        self.get("/v1/status").await
+    }
+
+    /// One app.
+    pub async fn app(&self, app: &AppName) -> Result<api::AppStatus, ClientError> {
+        self.get(&format!("/v1/apps/{app}")).await
+    }
+
+    /// Why an app is as it is.
+    pub async fn why(&self, app: &AppName) -> Result<api::Why, ClientError> {
+        self.get(&format!("/v1/apps/{app}/why")).await
+    }
+
+    /// The plan of an app, and the generation of the next one.
+    pub async fn plan(&self, app: &AppName) -> Result<api::PlanAt, ClientError> {
+        self.get(&format!("/v1/apps/{app}/plan")).await
+    }
+
+    /// The budget of an app, and the generation of the next one.
+    pub async fn budget(&self, app: &AppName) -> Result<api::BudgetAt, ClientError> {
+        self.get(&format!("/v1/apps/{app}/budget")).await
+    }
+
+    /// Submits a signed record in wire form.
+    pub async fn submit(&self, record: Vec<u8>) -> Result<api::Receipt, ClientError> {
+        self.call(Method::POST, "/v1/records", full(record)).await
+    }
+
+    /// Every spore of the mesh's repo.
+    pub async fn spores(&self) -> Result<Vec<api::SporeInfo>, ClientError> {
+        self.get("/v1/spores").await
+    }
+
+    /// One spore of the mesh's repo.
+    pub async fn spore(&self, digest: &Digest) -> Result<api::SporeInfo, ClientError> {
+        self.get(&format!("/v1/spores/{digest}")).await
+    }
+
+    /// Stores the spore that `file` holds.
+    pub async fn put_spore(&self, file: std::fs::File) -> Result<api::Stored, ClientError> {
+        self.call(Method::POST, "/v1/spores", stream_file(file)).await
+    }
+
+    /// Removes spores that no plan names.
+    pub async fn collect_spores(&self) -> Result<api::Collected, ClientError> {
+        self.call(Method::POST, "/v1/spores/gc", empty()).await
+    }
+
+    /// Asks the mesh to end.
+    pub async fn shutdown(&self, how: api::Shutdown) -> Result<api::VersionInfo, ClientError> {
+        self.call(Method::POST, "/v1/shutdown", full(encode(&how))).await
+    }
+
+    /// Events, oldest first.
+    pub async fn events(&self, query: &api::EventQuery) -> Result<Lines<telemetry::Event>, ClientError> {
+        let app = query.app.as_ref().map(|app| format!("&app={app}")).unwrap_or_default();
+        let tail = query.tail.map(|n| format!("&tail={n}")).unwrap_or_default();
+        self.lines(&format!("/v1/events?since={}&follow={}{app}{tail}", query.since, query.follow)).await
+    }
+
+    /// Log lines of an app's replicas.
+    pub async fn logs(
+        &self,
+        app: &AppName,
+        query: &api::LogQuery,
+    ) -> Result<Lines<api::LogLine>, ClientError> {
+        let tail = query.tail.map(|n| format!("&tail={n}")).unwrap_or_default();
+        let replica = query.replica.as_ref().map(|r| format!("&replica={r}")).unwrap_or_default();
+        self.lines(&format!("/v1/logs/{app}?follow={}{tail}{replica}", query.follow)).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::GET, path, empty()).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<T, ClientError> {
+        let answer = self.send(method, path, body).await?;
+        let bytes = self.collect(answer).await?;
+        serde_json::from_slice(&bytes).map_err(|e| self.protocol(&e.to_string()))
+    }
+
+    async fn lines<T: DeserializeOwned>(&self, path: &str) -> Result<Lines<T>, ClientError> {
+        let body = self.send(Method::GET, path, empty()).await?;
+        Ok(Lines { body, buffer: Vec::new(), socket: self.socket.clone(), kind: std::marker::PhantomData })
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Body) -> Result<Incoming, ClientError> {
+        let io = connect(&self.socket).await.map_err(|e| self.io(e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
+            .await
+            .map_err(|e| self.protocol(&e.to_string()))?;
+        // Ends with the request: it holds nothing but this one connection.
+        tokio::spawn(async move { drop(connection.await) });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "mesh")
+            .body(body)
+            .map_err(|e| self.protocol(&e.to_string()))?;
+        let answer = sender.send_request(request).await.map_err(|e| self.protocol(&e.to_string()))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer.into_body());
+        }
+        let bytes = self.collect(answer.into_body()).await?;
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| api::ErrorBody {
+            error: format!("{status}: {}", String::from_utf8_lossy(&bytes)),
+            hint: None,
+        });
+        Err(ClientError::Refused { status, body })
+    }
+
+    async fn collect(&self, body: Incoming) -> Result<Bytes, ClientError> {
+        let limited = http_body_util::Limited::new(body, MAX_ANSWER);
+        let whole = limited.collect().await.map_err(|e| self.protocol(&e.to_string()))?;
+        Ok(whole.to_bytes())
+    }
+
+    fn io(&self, source: io::Error) -> ClientError {
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning(self.socket.parent().unwrap_or(&self.socket).to_owned())
+            }
+            _ => ClientError::Io { socket: self.socket.clone(), source },
+        }
+    }
+
+    fn protocol(&self, reason: &str) -> ClientError {
+        ClientError::Protocol { socket: self.socket.clone(), reason: reason.to_owned() }
+    }
+}
+
+impl<T: DeserializeOwned> Lines<T> {
+    /// The next value; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
+        let protocol =
+            |socket: &Path, reason: String| ClientError::Protocol { socket: socket.to_owned(), reason };
+        loop {
+            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                let value =
+                    serde_json::from_slice(&line).map_err(|e| protocol(&self.socket, e.to_string()))?;
+                return Ok(Some(value));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Some(Err(e)) => return Err(protocol(&self.socket, e.to_string())),
+            }
+        }
+    }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data always serialises")
+}
+
+/// Connects through the folder's descriptor, since a socket's path may not be longer than 107 bytes.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let dir = std::fs::File::open(dir)?;
+    let short = crate::paths::by_descriptor(&dir, name);
+    UnixStream::connect(short).await
+}
+
+fn stream_file(file: std::fs::File) -> Body {
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    std::thread::spawn(move || {
+        let mut file = file;
+        loop {
+            let mut chunk = vec![0; 256 << 10];
+            let piece = io::Read::read(&mut file, &mut chunk).map(|n| {
+                chunk.truncate(n);
+                Bytes::from(chunk)
+            });
+            let last = !matches!(&piece, Ok(bytes) if !bytes.is_empty());
+            if matches!(&piece, Ok(bytes) if bytes.is_empty()) || sender.blocking_send(piece).is_err() || last
+            {
+                break;
+            }
+        }
+    });
+    Chunks(receiver).boxed()
+}
+
+/// A body that ends when its sender is dropped.
+struct Chunks(tokio::sync::mpsc::Receiver<io::Result<Bytes>>);
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<io::Result<hyper::body::Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|p| p.map(hyper::body::Frame::data)))
+    }
+}
