@@ -1,0 +1,66 @@
+//! The format of `trust.json`, strict in both directions.
+//!
+//! ```json
+//! {
+//!   "version": 1,
+//!   "publishers": [
+//!     { "public_key": "<Ed25519, base64>", "comment": "<whose it is>", "added_at": "<RFC 3339, UTC>" }
+//!   ]
+//! }
+//! ```
+//!
+//! Sorted by key, so that two machines with the same trust have the same file. A field or version that
+//! isn't known is refused rather than dropped when the file is next written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use types::{PublicKey, Timestamp};
+
+use super::Trusted;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    publishers: Vec<Publisher>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publisher {
+    public_key: PublicKey,
+    comment: String,
+    added_at: Timestamp,
+}
+
+pub(super) fn encode<'a>(publishers: impl Iterator<Item = &'a Trusted>) -> Vec<u8> {
+    let publishers = publishers
+        .map(|t| Publisher { public_key: t.public_key, comment: t.comment.clone(), added_at: t.added_at })
+        .collect();
+    let mut bytes = serde_json::to_vec_pretty(&Document { version: VERSION, publishers })
+        .expect("plain data always serialises");
+    bytes.push(b'\n');
+    bytes
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Trusted>, String> {
+    let value = types::json::parse(bytes).map_err(|e| e.to_string())?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version != u64::from(VERSION) => {
+            return Err(format!("its version is {version}, this program knows {VERSION}"));
+        }
+        _ => {}
+    }
+    let document: Document = serde_json::from_value(value).map_err(|e| e.to_string())?;
+    let mut publishers = BTreeMap::new();
+    for Publisher { public_key, comment, added_at } in document.publishers {
+        let trusted = Trusted { public_key, fingerprint: public_key.fingerprint(), comment, added_at };
+        if publishers.insert(public_key, trusted).is_some() {
+            return Err(format!("the key {public_key} stands twice"));
+        }
+    }
+    Ok(publishers)
+}
