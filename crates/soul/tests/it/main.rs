@@ -1,0 +1,7 @@
+//! Soul as its users see it: folders of keys and the trust store, on a real disk.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail loudly, and say why it skips")]
+
+mod keys;
+mod openssl;
+mod trust;
