@@ -1,0 +1,123 @@
+//! A payload, read: strict JSON of the schema of its kind, valid, and about what the envelope names.
+
+use std::sync::Arc;
+
+use genome::{Budget, Endpoint, Invalid, Node, Observed, Plan, Trust};
+use types::{AppName, NodeName, ReplicaName, json};
+
+use crate::{Key, Kind, Owner, RecordName};
+
+/// What a record says.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Plan(Arc<Plan>),
+    Budget(Arc<Budget>),
+    Endpoint(Arc<Endpoint>),
+    Node(Arc<Node>),
+    Observed(Arc<Observed>),
+    Trust(Arc<Trust>),
+    /// Of a kind that this version carries without understanding it.
+    Unknown,
+    /// Nothing any more.
+    Removed,
+}
+
+/// Reads `payload` as what `key` announces; says what is wrong otherwise.
+pub(crate) fn read(key: &Key, payload: Option<&[u8]>) -> Result<Value, String> {
+    if let Some(by_operators) = key.kind.is_operators()
+        && by_operators != (key.owner == Owner::Operator)
+    {
+        return Err(format!("a {} is not written by {}", key.kind, key.owner));
+    }
+    let Some(payload) = payload else {
+        check_removal(key)?;
+        return Ok(Value::Removed);
+    };
+    match &key.kind {
+        Kind::Plan => {
+            let plan: Plan = parse(payload, Plan::validate)?;
+            named(key, &RecordName::of_app(&plan.app_name))?;
+            Ok(Value::Plan(plan.into()))
+        }
+        Kind::Budget => {
+            let budget: Budget = parse(payload, Budget::validate)?;
+            named(key, &RecordName::of_app(&budget.app_name))?;
+            Ok(Value::Budget(budget.into()))
+        }
+        Kind::Trust => {
+            let trust: Trust = parse(payload, Trust::validate)?;
+            named(key, &RecordName::of_key(&trust.public_key))?;
+            Ok(Value::Trust(trust.into()))
+        }
+        Kind::Endpoint => {
+            let endpoint: Endpoint = parse(payload, Endpoint::validate)?;
+            owned(key, &endpoint.node_id)?;
+            let Endpoint { app_name, node_id, replica, .. } = &endpoint;
+            named(key, &RecordName::of_endpoint(app_name, node_id, replica))?;
+            Ok(Value::Endpoint(endpoint.into()))
+        }
+        Kind::Node => {
+            let node: Node = parse(payload, Node::validate)?;
+            owned(key, &node.node_id)?;
+            named(key, &RecordName::of_node(&node.node_id))?;
+            Ok(Value::Node(node.into()))
+        }
+        Kind::Observed => {
+            let observed: Observed = parse(payload, Observed::validate)?;
+            owned(key, &observed.node_id)?;
+            named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
+            Ok(Value::Observed(observed.into()))
+        }
+        Kind::Other(_) => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    payload: &[u8],
+    validate: impl Fn(&T) -> Result<(), Invalid>,
+) -> Result<T, String> {
+    let value = json::from_slice(payload).map_err(|e| e.to_string())?;
+    validate(&value).map_err(|e| e.to_string())?;
+    Ok(value)
+}
+
+fn named(key: &Key, name: &RecordName) -> Result<(), String> {
+    if key.name == *name { Ok(()) } else { Err(format!("its content is about {name}")) }
+}
+
+fn owned(key: &Key, node: &NodeName) -> Result<(), String> {
+    match &key.owner {
+        Owner::Node(owner) if owner == node => Ok(()),
+        owner => Err(format!("its content is about node {node}, its owner is {owner}")),
+    }
+}
+
+/// A removal has no content, so its name alone must show that it could have had one.
+fn check_removal(key: &Key) -> Result<(), String> {
+    let mut labels = key.name.labels();
+    let mut next = || labels.next().unwrap_or_default();
+    let node = match &key.owner {
+        Owner::Node(node) => Some(node),
+        Owner::Operator => None,
+    };
+    let expected = match (&key.kind, node) {
+        (Kind::Plan | Kind::Budget, _) => AppName::new(next()).ok().map(|app| RecordName::of_app(&app)),
+        (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
+        (Kind::Observed, Some(node)) => {
+            AppName::new(next()).ok().map(|app| RecordName::of_observed(&app, node))
+        }
+        (Kind::Endpoint, Some(node)) => {
+            let (app, _, replica) = (next(), next(), next());
+            AppName::new(app)
+                .ok()
+                .zip(ReplicaName::new(replica).ok())
+                .map(|(app, replica)| RecordName::of_endpoint(&app, node, &replica))
+        }
+        _ => return Ok(()),
+    };
+    if expected.as_ref() == Some(&key.name) {
+        Ok(())
+    } else {
+        Err(format!("{:?} can't be the name of a {}", key.name.as_str(), key.kind))
+    }
+}

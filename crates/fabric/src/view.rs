@@ -1,0 +1,143 @@
+//! View: everything that holds in one namespace at one moment, as a snapshot that costs nothing to keep.
+//!
+//! Tables are shared until one changes under a reader; then that table alone is copied, by reference. The
+//! endpoints, which change most, are split by app, so that a change copies the endpoints of one app.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use genome::{Budget, Endpoint, Node, Observed, Plan, Trust};
+use types::{AppName, Digest, NodeName, PublicKey, ReplicaName};
+
+use crate::RecordName;
+use crate::value::Value;
+use crate::verified::Verified;
+
+/// What an operator said, and who.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// The generation of the record.
+    pub generation: u64,
+    /// The operator's key.
+    pub writer: PublicKey,
+    /// The record's id.
+    pub id: Digest,
+    /// What it says.
+    pub value: Arc<T>,
+}
+
+/// The endpoints of one app.
+type OfApp = BTreeMap<(NodeName, ReplicaName), Arc<Endpoint>>;
+
+/// What holds at one moment. Cloning it is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Rises with every change of the store.
+    pub version: u64,
+    /// What should run.
+    pub plans: Arc<BTreeMap<AppName, Entry<Plan>>>,
+    /// What apps may hold.
+    pub budgets: Arc<BTreeMap<AppName, Entry<Budget>>>,
+    /// The nodes, as they describe themselves.
+    pub nodes: Arc<BTreeMap<NodeName, Arc<Node>>>,
+    /// What nodes saw of apps.
+    pub observed: Arc<BTreeMap<(AppName, NodeName), Arc<Observed>>>,
+    /// The publishers whose spores may run, by the name of their record.
+    pub trust: Arc<BTreeMap<RecordName, Entry<Trust>>>,
+    endpoints: Arc<BTreeMap<AppName, Arc<OfApp>>>,
+}
+
+impl View {
+    /// The endpoints of every app, in the order of app, node and replica.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.values().flat_map(|of_app| of_app.values())
+    }
+
+    /// The endpoints of one app, in the order of node and replica.
+    pub fn endpoints_of(&self, app: &AppName) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.get(app).into_iter().flat_map(|of_app| of_app.values())
+    }
+
+    /// One endpoint.
+    #[must_use]
+    pub fn endpoint(&self, app: &AppName, node: &NodeName, replica: &ReplicaName) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(app)?.get(&(node.clone(), replica.clone()))
+    }
+
+    /// Whether spores of this publisher may run anywhere in the mesh.
+    #[must_use]
+    pub fn trusts(&self, publisher: &PublicKey) -> bool {
+        self.trust.contains_key(&RecordName::of_key(publisher))
+    }
+
+    /// Shows `new`, which took the place of `old` under the same key. `None` is a place that is empty.
+    pub(crate) fn replace(&mut self, old: Option<&Verified>, new: Option<&Verified>) {
+        if let Some(old) = old {
+            self.hide(old);
+        }
+        if let Some(new) = new {
+            self.show(new);
+        }
+    }
+
+    fn hide(&mut self, old: &Verified) {
+        match old.value() {
+            Value::Plan(plan) => drop(Arc::make_mut(&mut self.plans).remove(&plan.app_name)),
+            Value::Budget(budget) => drop(Arc::make_mut(&mut self.budgets).remove(&budget.app_name)),
+            Value::Node(node) => drop(Arc::make_mut(&mut self.nodes).remove(&node.node_id)),
+            Value::Trust(_) => drop(Arc::make_mut(&mut self.trust).remove(&old.record().key().name)),
+            Value::Observed(seen) => {
+                let place = (seen.app_name.clone(), seen.node_id.clone());
+                Arc::make_mut(&mut self.observed).remove(&place);
+            }
+            Value::Endpoint(endpoint) => {
+                let apps = Arc::make_mut(&mut self.endpoints);
+                if let Some(of_app) = apps.get_mut(&endpoint.app_name) {
+                    let place = (endpoint.node_id.clone(), endpoint.replica.clone());
+                    Arc::make_mut(of_app).remove(&place);
+                    if of_app.is_empty() {
+                        apps.remove(&endpoint.app_name);
+                    }
+                }
+            }
+            Value::Unknown | Value::Removed => {}
+        }
+    }
+
+    fn show(&mut self, new: &Verified) {
+        match new.value() {
+            Value::Plan(plan) => {
+                Arc::make_mut(&mut self.plans).insert(plan.app_name.clone(), entry(new, plan));
+            }
+            Value::Budget(budget) => {
+                Arc::make_mut(&mut self.budgets).insert(budget.app_name.clone(), entry(new, budget));
+            }
+            Value::Trust(trust) => {
+                Arc::make_mut(&mut self.trust).insert(new.record().key().name.clone(), entry(new, trust));
+            }
+            Value::Node(node) => {
+                Arc::make_mut(&mut self.nodes).insert(node.node_id.clone(), node.clone());
+            }
+            Value::Observed(seen) => {
+                let place = (seen.app_name.clone(), seen.node_id.clone());
+                Arc::make_mut(&mut self.observed).insert(place, seen.clone());
+            }
+            Value::Endpoint(endpoint) => {
+                let of_app = Arc::make_mut(&mut self.endpoints).entry(endpoint.app_name.clone()).or_default();
+                let place = (endpoint.node_id.clone(), endpoint.replica.clone());
+                Arc::make_mut(of_app).insert(place, endpoint.clone());
+            }
+            Value::Unknown | Value::Removed => {}
+        }
+    }
+}
+
+fn entry<T>(of: &Verified, value: &Arc<T>) -> Entry<T> {
+    let record = of.record();
+    Entry {
+        generation: record.order().major,
+        writer: record.writer(),
+        id: record.id(),
+        value: Arc::clone(value),
+    }
+}
