@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 /// A secret key. Wiped from memory when dropped; can't be cloned; `Debug` shows the fingerprint only.
 pub struct SecretKey {
-    key: SigningKey,
+    /// In one place: moving the bytes about would leave copies that nobody wipes.
+    key: Box<SigningKey>,
     public: PublicKey,
 }
 
@@ -77,7 +78,7 @@ impl SecretKey {
 
     fn from_signing(key: SigningKey) -> Option<Self> {
         let public = PublicKey::from_bytes(key.verifying_key().as_bytes()).ok()?;
-        Some(Self { key, public })
+        Some(Self { key: Box::new(key), public })
     }
 }
 

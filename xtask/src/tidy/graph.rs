@@ -15,7 +15,7 @@ use crate::violation::Violation;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What we never build, and why.
-const BANNED: [(&str, &str); 9] = [
+pub const BANNED: [(&str, &str); 9] = [
     ("ring", "one crypto provider: aws-lc-rs; two at once panic at run time"),
     ("openssl", "TLS is rustls with aws-lc-rs"),
     ("openssl-sys", "TLS is rustls with aws-lc-rs"),

@@ -1,7 +1,7 @@
 //! SPDX expressions, as far as crates use them: names, `AND`, `OR`, `WITH`, parentheses, and the old `/` for `OR`.
 
 /// Licences under which we may ship someone's code with ours (Apache-2.0).
-const ALLOWED: [&str; 17] = [
+pub const ALLOWED: [&str; 17] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",

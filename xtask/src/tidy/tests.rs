@@ -164,3 +164,13 @@ fn refuses_what_we_never_build_and_tells_who_brought_it() {
         ]
     );
 }
+
+#[test]
+fn cargo_deny_is_told_the_same() {
+    let deny = fs::read_to_string(crate::root().unwrap().join("deny.toml")).unwrap();
+    let section = |name: &str| deny.split(&format!("[{name}]")).nth(1).unwrap().split("\n]").next().unwrap();
+    let allowed: Vec<_> = super::licence::ALLOWED.iter().map(|name| format!("  {name:?},")).collect();
+    assert_eq!(section("licenses").lines().filter(|l| l.starts_with("  ")).collect::<Vec<_>>(), allowed);
+    let banned = graph::BANNED.map(|(name, why)| format!("  {{ crate = {name:?}, reason = {why:?} }},"));
+    assert_eq!(section("bans").lines().filter(|l| l.starts_with("  ")).collect::<Vec<_>>(), banned);
+}
