@@ -1,7 +1,7 @@
 //! Storing: one streaming pass that hashes and writes, then sync, then the name.
 
 use std::fs::{File, FileTimes};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -32,9 +32,7 @@ impl Repo {
             Temp::create(dir, self.temp()).map_err(|e| self.write_error("create a file in", e, 0))?;
         let (digest, bytes) = self.copy(&mut source, &mut temp)?;
         let place = self.place(&digest);
-        // Shared among writers; gc alone excludes them, so that no name goes between a look at it and its use.
-        let lock = self.lock_file()?;
-        lock.lock_shared().map_err(Error::io("lock the repo", dir))?;
+        let _lock = self.lock_shared()?;
         let replace = match self.standing(&digest)? {
             Standing::Same(file) => return self.refresh(&file, digest, place),
             Standing::Nothing => false,
@@ -53,14 +51,31 @@ impl Repo {
         Ok((digest, place))
     }
 
-    /// Stores a copy of the file at `path`.
+    /// Stores a copy of the file at `path`. Nothing is written when the same content is here already.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, PathBuf), Error> {
-        let file = File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+        let mut file = File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
         let meta = file.metadata().map_err(Error::io("read", path))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: path.to_owned() });
         }
+        // Reading twice pays only where it may save the writing.
+        if self.list()?.iter().any(|stored| stored.bytes == meta.len()) {
+            let digest = hash(&mut file).map_err(Error::io("read", path))?;
+            let lock = self.lock_shared()?;
+            if let Standing::Same(same) = self.standing(&digest)? {
+                return self.refresh(&same, digest, self.place(&digest));
+            }
+            drop(lock);
+            file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
+        }
         self.put(file)
+    }
+
+    /// Shared among writers; gc alone excludes them, so that no name goes between a look at it and its use.
+    fn lock_shared(&self) -> Result<File, Error> {
+        let lock = self.lock_file()?;
+        lock.lock_shared().map_err(Error::io("lock the repo", self.dir()))?;
+        Ok(lock)
     }
 
     fn copy(&self, source: &mut impl Read, temp: &mut Temp) -> Result<(Digest, u64), Error> {

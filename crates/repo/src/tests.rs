@@ -81,6 +81,29 @@ fn a_relative_folder_gives_absolute_paths() {
 }
 
 #[test]
+fn a_file_of_the_same_size_is_not_taken_for_the_same() {
+    let dir = folder();
+    let repo = Repo::open(dir.path().join("repo")).unwrap();
+    let source = dir.path().join("source");
+    for content in [b"one", b"two", b"one"] {
+        fs::write(&source, content).unwrap();
+        let (digest, path) = repo.put_file(&source).unwrap();
+        assert_eq!(digest, Digest::of(content));
+        assert_eq!(fs::read(path).unwrap(), content);
+    }
+    assert_eq!(repo.list().unwrap().len(), 2);
+    // putting it again makes it young, and repairs it
+    let (digest, path) = repo.put_file(&source).unwrap();
+    fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    repo.put_file(&source).unwrap();
+    assert!(fs::metadata(&path).unwrap().modified().unwrap() > std::time::UNIX_EPOCH);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, b"lie").unwrap();
+    repo.put_file(&source).unwrap();
+    repo.get_verified(&digest).unwrap();
+}
+
+#[test]
 fn says_what_is_missing() {
     let dir = folder();
     let repo = Repo::open(dir.path()).unwrap();
