@@ -67,7 +67,7 @@ impl PlanSubscription {
 
     /// [`PlanSubscription::next`] for a thread; nothing when `timeout` passes first.
     pub fn wait(&mut self, timeout: Duration) -> Option<PlanChange> {
-        let start = Instant::now();
+        let start = Instant::now(); // tidy: it bounds a wait and decides nothing
         loop {
             if let Some(change) = self.try_next() {
                 return Some(change);

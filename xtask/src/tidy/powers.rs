@@ -1,9 +1,14 @@
 //! Powers: which crates may touch which part of the outside world. Tests may do anything.
+//!
+//! Where a rule makes the code worse, break it and say why on the same line: `// tidy: it only bounds a wait`.
 
 use crate::lex::{code_only, is_word};
 use crate::tidy::Crate;
 use crate::tree::File;
 use crate::violation::Violation;
+
+/// What a line says that breaks a rule for a reason.
+const EXCUSE: &str = "// tidy: ";
 
 /// Who may use something.
 enum Only {
@@ -69,9 +74,10 @@ pub fn check(files: &[File], crates: &[Crate]) -> Vec<Violation> {
         for power in POWERS.iter().filter(|power| !power.only.allows(organ)) {
             for used in power.uses {
                 let found = code.match_indices(used).filter(|(at, _)| is_whole(&code, *at, used.len()));
-                all.extend(found.map(|(at, _)| {
-                    Violation::new(&file.path, file.line_at(at), format!("{used}: {}", power.instead))
-                }));
+                let lines = found.map(|(at, _)| file.line_at(at)).filter(|line| !is_excused(file, *line));
+                all.extend(
+                    lines.map(|line| Violation::new(&file.path, line, format!("{used}: {}", power.instead))),
+                );
             }
         }
     }
@@ -85,6 +91,10 @@ impl Only {
             Self::Impure => !organ.is_pure(),
         }
     }
+}
+
+fn is_excused(file: &File, line: usize) -> bool {
+    file.text.lines().nth(line - 1).is_some_and(|text| text.contains(EXCUSE))
 }
 
 fn is_whole(code: &str, at: usize, length: usize) -> bool {

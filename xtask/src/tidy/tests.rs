@@ -45,7 +45,7 @@ fn bad_tree(root: &Path) {
     crate_of("cortex", &floor(3), "");
     write(
         "crates/cortex/src/lib.rs",
-        "//! Cortex: planner.\nfn f(m: HashMap<u8, u8>, n: MyHashMaps) { SystemTime::now(); }\n",
+        "//! Cortex: planner.\nfn f(m: HashMap<u8, u8>, n: MyHashMaps) { SystemTime::now(); }\nfn g() { Instant::now() } // tidy: bounds a wait\n",
     );
     write("crates/cortex/src/big.rs", &format!("//! Big.\n{}", "//\n".repeat(500)));
     write("target/debug/x.rs", "not ours");
