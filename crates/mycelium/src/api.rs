@@ -2,8 +2,10 @@
 //!
 //! Shapes of version 1. Fields may be added; a field's meaning never changes and none is removed.
 
+mod openapi;
 mod types;
 
+pub use openapi::openapi;
 pub use types::{
     AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,
     MeshStatus, NodeStatus, PlanAt, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo, Why,

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use types::{AppName, Digest};
 
 use crate::api;
+use crate::body::Chunks;
 
 /// The most bytes of one answer that isn't a stream.
 const MAX_ANSWER: usize = 64 << 20;
@@ -285,20 +286,5 @@ fn stream_file(file: std::fs::File) -> Body {
             }
         }
     });
-    Chunks(receiver).boxed()
-}
-
-/// A body that ends when its sender is dropped.
-struct Chunks(tokio::sync::mpsc::Receiver<io::Result<Bytes>>);
-
-impl hyper::body::Body for Chunks {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<io::Result<hyper::body::Frame<Bytes>>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|p| p.map(hyper::body::Frame::data)))
-    }
+    Chunks::new(receiver).boxed()
 }

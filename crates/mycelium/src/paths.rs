@@ -112,3 +112,9 @@ pub(crate) fn by_descriptor(dir: &std::fs::File, name: &std::ffi::OsStr) -> Path
     use std::os::fd::AsRawFd as _;
     PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name)
 }
+
+/// Makes a folder, with its parents, that only its owner may enter.
+pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

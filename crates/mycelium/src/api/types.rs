@@ -265,8 +265,8 @@ pub struct LogQuery {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// When it was read.
-    pub at: String,
-    /// `out` or `err`.
+    pub at: Timestamp,
+    /// `out`, `err`, or `keeper` where the keeper speaks of the log itself.
     pub stream: String,
     /// The node.
     #[serde(rename = "nodeID")]
@@ -275,6 +275,9 @@ pub struct LogLine {
     pub replica: ReplicaName,
     /// The text, invalid UTF-8 replaced.
     pub line: String,
+    /// The line goes on in the next one of this replica and stream.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// `POST /v1/shutdown`; answered at once, done when the process has ended.

@@ -1,0 +1,146 @@
+//! The OpenAPI 3.1 document of the local API, generated from the same types that are served.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::types::{
+    AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt, Receipt,
+    Shutdown, SporeInfo, Stored, VersionInfo, Why,
+};
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Value;
+
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    query: Option<SchemaOf>,
+    /// Content type and schema.
+    request: Option<(&'static str, SchemaOf)>,
+    response: (&'static str, SchemaOf),
+}
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+const BYTES: &str = "application/octet-stream";
+
+const fn get(path: &'static str, summary: &'static str, response: SchemaOf) -> Operation {
+    Operation { method: "get", path, summary, query: None, request: None, response: (JSON, response) }
+}
+
+const fn post(
+    path: &'static str,
+    summary: &'static str,
+    request: Option<(&'static str, SchemaOf)>,
+    response: SchemaOf,
+) -> Operation {
+    Operation { method: "post", path, summary, query: None, request, response: (JSON, response) }
+}
+
+const OPERATIONS: &[Operation] = &[
+    get("/v1/version", "Which mesh runs here", of::<VersionInfo>),
+    get("/v1/status", "The whole picture", of::<MeshStatus>),
+    get("/v1/apps/{app}", "One app", of::<AppStatus>),
+    get("/v1/apps/{app}/plan", "The plan of an app and the generation of the next one", of::<PlanAt>),
+    get("/v1/apps/{app}/budget", "The budget of an app and the generation of the next one", of::<BudgetAt>),
+    get("/v1/apps/{app}/why", "Why an app is as it is, node by node", of::<Why>),
+    post("/v1/records", "Submit one signed record in wire form", Some((BYTES, binary)), of::<Receipt>),
+    get("/v1/spores", "Every stored spore", of::<Vec<SporeInfo>>),
+    post("/v1/spores", "Store a spore", Some((BYTES, binary)), of::<Stored>),
+    get("/v1/spores/{digest}", "One stored spore", of::<SporeInfo>),
+    post("/v1/spores/gc", "Remove the spores that no plan names", None, of::<Collected>),
+    Operation {
+        query: Some(of::<EventQuery>),
+        response: (LINES, of::<telemetry::Event>),
+        ..get("/v1/events", "Events, one a line", of::<telemetry::Event>)
+    },
+    Operation {
+        query: Some(of::<LogQuery>),
+        response: (LINES, of::<LogLine>),
+        ..get("/v1/logs/{app}", "What an app's replicas wrote, one line a line", of::<LogLine>)
+    },
+    Operation {
+        response: ("text/plain; version=0.0.4", text),
+        ..get("/v1/metrics", "Metrics in the Prometheus text format", text)
+    },
+    post("/v1/shutdown", "End this mesh, or hand it over", Some((JSON, of::<Shutdown>)), of::<VersionInfo>),
+];
+
+/// The document, ready to be committed.
+#[must_use]
+pub fn openapi() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+    let mut schemas = settings.into_generator();
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let entry = paths.entry(operation.path).or_insert_with(|| json!({}));
+        entry[operation.method] = describe(operation, &mut schemas);
+    }
+    let components: Map<String, Value> = schemas.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Mycelium local API",
+            "version": super::API_VERSION.to_string(),
+            "description": "HTTP/1.1 on the Unix socket `mesh.sock` of the state folder, for its owner only.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": { "schemas": components },
+    })
+}
+
+fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
+    let mut parameters = path_parameters(operation.path);
+    if let Some(query) = operation.query {
+        parameters.extend(query_parameters(&query(schemas), schemas));
+    }
+    let (content, response) = operation.response;
+    let error = of::<ErrorBody>(schemas);
+    let mut described = json!({
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "done", "content": { content: { "schema": response(schemas) } } },
+            "default": { "description": "refused", "content": { JSON: { "schema": error } } },
+        },
+    });
+    if let Some((content, request)) = operation.request {
+        described["requestBody"] =
+            json!({ "required": true, "content": { content: { "schema": request(schemas) } } });
+    }
+    described
+}
+
+fn path_parameters(path: &str) -> Vec<Value> {
+    let names = path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect()
+}
+
+/// A query's fields, from the definition that its schema refers to.
+fn query_parameters(schema: &Value, schemas: &SchemaGenerator) -> Vec<Value> {
+    let name = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+    let fields = schemas
+        .definitions()
+        .get(name)
+        .and_then(|d| d["properties"].as_object().cloned())
+        .unwrap_or_default();
+    fields
+        .into_iter()
+        .map(|(name, schema)| json!({ "name": name, "in": "query", "schema": schema }))
+        .collect()
+}
+
+fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    schemas.subschema_for::<T>().to_value()
+}
+
+fn binary(_: &mut SchemaGenerator) -> Value {
+    json!({ "type": "string", "format": "binary" })
+}
+
+fn text(_: &mut SchemaGenerator) -> Value {
+    json!({ "type": "string" })
+}

@@ -1,0 +1,101 @@
+//! What a mesh on one machine is made from, and why it may not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::IdentityError;
+use crate::tls::TlsError;
+use crate::{Paths, Tls};
+
+/// The set-up of a mesh on this machine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything lies.
+    pub paths: Paths,
+    /// How many nodes (agents) run here: `node-1` and so on.
+    pub nodes: u32,
+    /// Where HTTP comes in; port 0 takes a free one. The first is what workloads are told.
+    pub edge: Vec<SocketAddr>,
+    /// Where metrics are served; nowhere when absent.
+    pub admin: Option<SocketAddr>,
+    /// Whether the edge speaks TLS. Workloads then reach it on a loopback address of its own, without.
+    pub tls: Tls,
+    /// Another repo folder than the state's.
+    pub repo: Option<PathBuf>,
+    /// The `mesh` binary: what the keeper is started from.
+    pub program: PathBuf,
+    /// The warm-up that plans get unless they say otherwise.
+    pub warmup: Duration,
+    /// The identity of this binary.
+    pub version: String,
+    /// Take over from the `mesh` that runs in this state, if one does.
+    pub takeover: bool,
+    /// Threads of the edge; one a core when absent.
+    pub edge_workers: Option<usize>,
+}
+
+/// Why the mesh doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another `mesh` runs in the same state.
+    #[error("start in {}: a mesh runs there already{}", .state.display(), .pid.map(|p| format!(" (process {p})")).unwrap_or_default())]
+    Running {
+        /// The state folder.
+        state: PathBuf,
+        /// Its process.
+        pid: Option<u32>,
+    },
+    /// The mesh that runs there did not let go.
+    #[error("take over from the mesh that runs: {0}")]
+    Takeover(#[from] crate::client::ClientError),
+    /// No or a broken identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A file or folder of the state.
+    #[error("use {}: {source}", .path.display())]
+    State {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A node's key.
+    #[error(transparent)]
+    Key(#[from] soul::KeyFileError),
+    /// The trust store.
+    #[error(transparent)]
+    Trust(#[from] soul::TrustError),
+    /// The repo.
+    #[error(transparent)]
+    Repo(#[from] repo::RepoError),
+    /// The records.
+    #[error("open the fabric: {0}")]
+    Fabric(#[from] fabric::Refused),
+    /// The keeper.
+    #[error(transparent)]
+    Keeper(#[from] membrane::KeeperError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address that can't be listened on.
+    #[error(transparent)]
+    Edge(#[from] edge::EdgeError),
+    /// The admin address.
+    #[error("listen on the admin address {address}: {source}")]
+    Admin {
+        /// Which one.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A node could not be started.
+    #[error("start node {node}: {reason}")]
+    Node {
+        /// Which one.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+}

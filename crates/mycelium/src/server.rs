@@ -1,0 +1,46 @@
+//! The local API's server: HTTP/1.1 on a Unix socket that only its owner may open.
+//!
+//! It reads state and takes signed records; it never signs, and it decides nothing.
+
+mod error;
+mod records;
+mod socket;
+mod spores;
+mod state;
+mod streams;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+pub(crate) use socket::ApiSocket;
+pub(crate) use state::{ApiState, Ending, Shared};
+pub(crate) use streams::LineSender;
+
+/// The most bytes of a request that isn't a spore.
+const MAX_REQUEST: usize = 128 << 10;
+
+/// All routes of version 1, as `api::openapi()` describes them.
+pub(crate) fn router(state: ApiState) -> Router {
+    let spores = Router::new()
+        .route("/v1/spores", get(spores::list).post(spores::put))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/v1/version", get(state::version))
+        .route("/v1/status", get(state::status))
+        .route("/v1/apps/{app}", get(state::app))
+        .route("/v1/apps/{app}/why", get(state::why))
+        .route("/v1/apps/{app}/plan", get(records::plan))
+        .route("/v1/apps/{app}/budget", get(records::budget))
+        .route("/v1/records", post(records::submit))
+        .route("/v1/spores/{digest}", get(spores::one))
+        .route("/v1/spores/gc", post(spores::collect))
+        .route("/v1/events", get(streams::events))
+        .route("/v1/logs/{app}", get(streams::logs))
+        .route("/v1/metrics", get(state::metrics))
+        .route("/v1/shutdown", post(state::shutdown))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .merge(spores)
+        .fallback(error::unknown_path)
+        .with_state(state)
+}

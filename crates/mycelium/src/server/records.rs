@@ -1,0 +1,71 @@
+//! Plans and budgets as they stand, and the one way to change them: a signed record.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use fabric::{Kind, Record, RecordName, Refused};
+use types::AppName;
+
+use super::error::ApiError;
+use super::state::ApiState;
+use crate::api::{BudgetAt, PlanAt, Receipt};
+
+/// `GET /v1/apps/{app}/plan`; an app without a plan is no error: its next generation may be asked for.
+pub(super) async fn plan(State(state): State<ApiState>, Path(app): Path<String>) -> Result<Json<PlanAt>, ApiError> {
+    let app = name(&app)?;
+    let view = state.fabric.view();
+    let entry = view.plans.get(&app);
+    let decision = state.decide();
+    Ok(Json(PlanAt {
+        next_generation: state.fabric.next_generation_of(Kind::Plan, RecordName::of_app(&app)),
+        generation: entry.map_or(0, |e| e.generation),
+        plan: entry.map(|e| (*e.value).clone()),
+        rolled_back: decision.apps.get(&app).is_some_and(|decided| decided.fallback.is_some()),
+    }))
+}
+
+/// `GET /v1/apps/{app}/budget`
+pub(super) async fn budget(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+) -> Result<Json<BudgetAt>, ApiError> {
+    let app = name(&app)?;
+    Ok(Json(BudgetAt {
+        next_generation: state.fabric.next_generation_of(Kind::Budget, RecordName::of_app(&app)),
+        budget: state.fabric.get_budget(&app).map(|budget| (*budget).clone()),
+    }))
+}
+
+/// `POST /v1/records`: answered once the record is synced to disk.
+pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result<Json<Receipt>, ApiError> {
+    let record = Record::decode(&body).map_err(|e| ApiError::bad_request(e.to_string()))?;
+    if !record.is_operators() {
+        return Err(ApiError::bad_request(format!("only operators' records are submitted, not {}", record.key())));
+    }
+    let fabric = state.fabric.clone();
+    let now = state.clock.now();
+    let pending = fabric.stage(record, now).map_err(refusal)?;
+    let receipt = tokio::task::spawn_blocking(move || pending.durable()).await.map_err(ApiError::internal)?;
+    let receipt = receipt.map_err(refusal)?;
+    Ok(Json(Receipt { generation: receipt.order.major, nodes: 1, safe: "on this node only".into() }))
+}
+
+fn refusal(refused: Refused) -> ApiError {
+    let status = match &refused {
+        Refused::Stale { .. } => StatusCode::CONFLICT,
+        Refused::Unauthorised { .. } | Refused::OtherMesh { .. } | Refused::Signature { .. } => StatusCode::FORBIDDEN,
+        Refused::NotDurable(_) => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let error = ApiError::new(status, refused.to_string());
+    match refused {
+        Refused::Stale { .. } => error.hint("somebody else was faster: look at `mesh status`, then try again"),
+        Refused::Unauthorised { .. } => error.hint("sign with a key that `mesh.json` lists as an operator's"),
+        _ => error,
+    }
+}
+
+pub(super) fn name(text: &str) -> Result<AppName, ApiError> {
+    AppName::new(text).map_err(|e| ApiError::bad_request(e.to_string()))
+}

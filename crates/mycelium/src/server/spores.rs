@@ -1,0 +1,97 @@
+//! `/v1/spores`: what the repo holds.
+
+use std::io::{self, Read};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::{Buf as _, Bytes};
+use http_body_util::BodyExt as _;
+use tokio::sync::mpsc;
+use types::Digest;
+
+use super::error::ApiError;
+use super::state::ApiState;
+use crate::api::{Collected, SporeInfo, Stored};
+
+/// The most bytes a spore may have; the format's own bound is below it.
+const MAX_SPORE: usize = 4 << 30;
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+/// `GET /v1/spores`
+pub(super) async fn list(State(state): State<ApiState>) -> Answer<Vec<SporeInfo>> {
+    blocking(move || {
+        let stored = state.repo.list().map_err(ApiError::internal)?;
+        Ok(stored.into_iter().map(|one| state.describe(&one)).collect())
+    })
+    .await
+}
+
+/// `GET /v1/spores/{digest}`
+pub(super) async fn one(State(state): State<ApiState>, Path(digest): Path<String>) -> Answer<SporeInfo> {
+    let digest: Digest = digest.parse().map_err(|e: types::DigestError| ApiError::bad_request(e.to_string()))?;
+    blocking(move || {
+        let stored = state.repo.list().map_err(ApiError::internal)?;
+        let found = stored.into_iter().find(|one| one.digest == digest);
+        let missing = || ApiError::not_found(format!("the repo holds no spore {digest}"));
+        Ok(state.describe(&found.ok_or_else(missing)?))
+    })
+    .await
+}
+
+/// `POST /v1/spores`: stores the body as it streams in.
+pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Stored> {
+    let (sender, receiver) = mpsc::channel(4);
+    let writing = tokio::task::spawn_blocking(move || {
+        let (digest, path) = state.repo.put(Incoming { receiver, rest: Bytes::new() })?;
+        Ok::<_, repo::RepoError>(Stored { digest, path })
+    });
+    let mut body = http_body_util::Limited::new(body, MAX_SPORE);
+    while let Some(frame) = body.frame().await {
+        let piece = frame.map_err(|e| io::Error::other(e.to_string())).map(|f| f.into_data().unwrap_or_default());
+        if sender.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    let stored = writing.await.map_err(ApiError::internal)?;
+    stored.map(Json).map_err(|e| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, e.to_string()))
+}
+
+/// `POST /v1/spores/gc`
+pub(super) async fn collect(State(state): State<ApiState>) -> Answer<Collected> {
+    blocking(move || {
+        let kept = state.digests_in_use();
+        let gone = state.repo.gc(&|digest| kept.contains(digest), std::time::Duration::ZERO);
+        let gone = gone.map_err(ApiError::internal)?;
+        let bytes = gone.iter().map(|s| s.bytes).sum();
+        Ok(Collected { removed: gone.into_iter().map(|s| s.digest).collect(), bytes })
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?.map(Json)
+}
+
+/// The body as a blocking reader.
+struct Incoming {
+    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    rest: Bytes,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.receiver.blocking_recv() {
+                None => return Ok(0),
+                Some(piece) => self.rest = piece?,
+            }
+        }
+        let count = self.rest.len().min(into.len());
+        self.rest.copy_to_slice(&mut into[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,112 @@
+//! What a person sees of apps and nodes: derived from records, the decision and the edge's counters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cortex::{AppDecision, Decision};
+use fabric::View;
+use genome::{Endpoint, Plan, ReplicaState};
+use types::{AppName, NodeName, Nutrients, Workload};
+
+use crate::api::{AppState, AppStatus, NodeStatus, Traffic};
+
+/// The status of every app that has a plan.
+pub(crate) fn apps(
+    view: &View,
+    decision: &Decision,
+    edge_url: &str,
+    traffic: &BTreeMap<AppName, Traffic>,
+) -> Vec<AppStatus> {
+    let known = view.plans.keys();
+    known.filter_map(|app| self::app(view, decision, app, edge_url, traffic.get(app).cloned())).collect()
+}
+
+/// The status of one app; `None` without a plan.
+pub(crate) fn app(
+    view: &View,
+    decision: &Decision,
+    name: &AppName,
+    edge_url: &str,
+    traffic: Option<Traffic>,
+) -> Option<AppStatus> {
+    let entry = view.plans.get(name)?;
+    let decided = decision.apps.get(name)?;
+    let replicas: Vec<Arc<Endpoint>> = view.endpoints_of(name).cloned().collect();
+    let (state, message) = judge(&entry.value, decided, &replicas);
+    let http = replicas.iter().any(|r| r.provides.iter().any(|p| p == "http" || p == "h2c"));
+    let release = &decided.release;
+    Some(AppStatus {
+        app_name: name.clone(),
+        generation: entry.generation,
+        version: release.version.clone(),
+        digest: release.digest,
+        revision: release.revision(),
+        state,
+        message,
+        min: entry.value.min,
+        max: entry.value.max,
+        wanted: decided.wanted,
+        ready: ready(decided, &replicas),
+        budget: view.budgets.get(name).map(|b| (*b.value).clone()),
+        url: http.then(|| format!("{edge_url}/{name}/")),
+        traffic: traffic.unwrap_or_default(),
+        replicas: replicas.iter().map(|r| (**r).clone()).collect(),
+    })
+}
+
+/// Every node with what is promised there.
+pub(crate) fn nodes(view: &View, decision: &Decision) -> Vec<NodeStatus> {
+    let mut promised: BTreeMap<&NodeName, Nutrients> = BTreeMap::new();
+    for app in decision.apps.values() {
+        for node in app.slots.values() {
+            let sum = promised.entry(node).or_default();
+            sum.cpu_milli += app.release.nutrients.cpu_milli;
+            sum.memory_mb += app.release.nutrients.memory_mb;
+        }
+    }
+    let describe = |(name, node): (&NodeName, &Arc<genome::Node>)| NodeStatus {
+        node: (**node).clone(),
+        promised: promised.get(name).copied().unwrap_or_default(),
+        replicas: view.endpoints().filter(|e| e.node_id == *name && e.pid.is_some()).count() as u32,
+    };
+    view.nodes.iter().map(describe).collect()
+}
+
+/// Replicas of the decided release that do what they should.
+fn ready(decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> u32 {
+    let revision = decided.release.revision();
+    let good = |r: &&Arc<Endpoint>| {
+        r.revision == revision && matches!(r.state, ReplicaState::Ready | ReplicaState::Completed)
+    };
+    replicas.iter().filter(good).count() as u32
+}
+
+fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (AppState, String) {
+    let in_state = |state| replicas.iter().filter(move |r: &&Arc<Endpoint>| r.state == state);
+    let ready = ready(decided, replicas);
+    let settled = ready == decided.wanted && replicas.len() as u32 == ready;
+    if decided.wanted == 0 && plan.max == 0 {
+        return match replicas.len() {
+            0 => (AppState::Stopped, "the plan asks for no replica".into()),
+            left => (AppState::Progressing, format!("{left} of its replicas are stopping")),
+        };
+    }
+    if let Some(why) = &decided.fallback {
+        return (AppState::RolledBack, why.clone());
+    }
+    if settled {
+        let done = plan.release.workload == Workload::Job
+            && in_state(ReplicaState::Completed).count() as u32 == decided.wanted;
+        return (if done { AppState::Completed } else { AppState::Ready }, String::new());
+    }
+    if decided.unplaced > 0 {
+        let text = format!("no node has room for {} of {} replicas", decided.unplaced, decided.wanted);
+        return (AppState::Degraded, text);
+    }
+    for state in [ReplicaState::Refused, ReplicaState::Backoff] {
+        if let Some(replica) = in_state(state).next() {
+            return (AppState::Degraded, format!("{} on {}: {}", replica.replica, replica.node_id, replica.message));
+        }
+    }
+    (AppState::Progressing, format!("{ready} of {} replicas are ready", decided.wanted))
+}
