@@ -1,1 +1,27 @@
-//! cortex
+//! Cortex: the planner (scheduler), a pure function of what the fabric knows.
+//!
+//! There is no leader: every node calls [`decide`] with the same records and gets the same [`Decision`], and
+//! does its own part of it. So nothing here may depend on anything but the arguments: no clock, no chance, no
+//! order of input. What is decided for one app:
+//!
+//! 1. which release: the plan's, or the one before it once too many nodes saw the plan's fail;
+//! 2. how many replicas: demand within `min` and `max`, and no more than the budget holds;
+//! 3. where: a replica that is there stays; a new one goes where the app has fewest, by consistent hashing
+//!    with bounded loads; nodes count as full by what was promised on them, never by what is used.
+//!
+//! Absent on purpose: reservations, preemption, live usage, moving work to make room.
+
+mod decision;
+mod effective;
+mod place;
+mod ring;
+mod room;
+mod sticky;
+#[cfg(test)]
+mod testing;
+mod verdict;
+mod world;
+
+pub use decision::{AppDecision, Assignment, Decision, decide};
+pub use verdict::verdicts;
+pub use world::{Planned, World};

@@ -1,0 +1,115 @@
+//! Decision: what follows from a world, for every app and so for every node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use genome::{Release, Revision};
+use types::{AppName, NodeName};
+
+use crate::place::Placement;
+use crate::{World, effective};
+
+/// What every node does, as every node derives it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Every app that has a plan.
+    pub apps: BTreeMap<AppName, AppDecision>,
+}
+
+/// What becomes of one app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppDecision {
+    /// The generation of the plan.
+    pub generation: u64,
+    /// What runs: the plan's release, or the one before it.
+    pub release: Release,
+    /// The identity of [`AppDecision::release`].
+    pub revision: Revision,
+    /// Why the release before the plan's runs, when it does.
+    pub fallback: Option<String>,
+    /// How many replicas there should be, room or not.
+    pub wanted: u32,
+    /// Why fewer are wanted than the plan asks for, when the budget is the reason.
+    pub limited: Option<String>,
+    /// Who fills which place. A completed job stays where it ran, even when that node is gone.
+    pub slots: BTreeMap<u32, NodeName>,
+    /// So many places found no node with room.
+    pub unplaced: u32,
+    /// How long green must have been ready before blue is drained.
+    pub warmup: Duration,
+    /// How long open requests of a leaving replica may go on.
+    pub grace: Duration,
+}
+
+/// One replica that a node is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The app.
+    pub app: AppName,
+    /// The place it fills.
+    pub slot: u32,
+    /// What it runs.
+    pub release: Release,
+    /// The identity of [`Assignment::release`].
+    pub revision: Revision,
+    /// The generation of the plan.
+    pub generation: u64,
+    /// See [`AppDecision::warmup`].
+    pub warmup: Duration,
+    /// See [`AppDecision::grace`].
+    pub grace: Duration,
+}
+
+/// Derives what every node does. Pure: the same world gives the same decision, on every machine.
+#[must_use]
+pub fn decide(world: &World) -> Decision {
+    let mut placement = Placement::new(world);
+    placement.keep(world);
+    placement.fill();
+    let room = &placement.room;
+    let decided = placement.apps.iter().map(|app| {
+        let placed = app.slots.iter().map(|(slot, place)| (*slot, room.name(*place).clone()));
+        let done = app.done.iter().map(|(slot, node)| (*slot, (*node).clone()));
+        let slots: BTreeMap<u32, NodeName> = placed.chain(done).collect();
+        let asked = effective::asked(app.plan, world.demand.get(app.name).copied());
+        let decision = AppDecision {
+            generation: app.generation,
+            release: app.release.clone(),
+            revision: app.revision.clone(),
+            fallback: app.fallback.clone(),
+            wanted: app.wanted,
+            limited: (app.wanted < asked)
+                .then(|| format!("the budget holds {} of {asked} replicas", app.wanted)),
+            unplaced: app.wanted - u32::try_from(slots.len()).unwrap_or(app.wanted),
+            slots,
+            warmup: app.plan.warmup(),
+            grace: app.plan.grace(),
+        };
+        (app.name.clone(), decision)
+    });
+    Decision { apps: decided.collect() }
+}
+
+impl Decision {
+    /// The part of one node, in the order of app and slot.
+    #[must_use]
+    pub fn of_node(&self, node: &NodeName) -> Vec<Assignment> {
+        let of_app = |(app, decision): (&AppName, &AppDecision)| {
+            let mine = decision.slots.iter().filter(|(_, holder)| *holder == node);
+            mine.map(|(slot, _)| Assignment {
+                app: app.clone(),
+                slot: *slot,
+                release: decision.release.clone(),
+                revision: decision.revision.clone(),
+                generation: decision.generation,
+                warmup: decision.warmup,
+                grace: decision.grace,
+            })
+            .collect::<Vec<_>>()
+        };
+        self.apps.iter().flat_map(of_app).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Placement: which node fills which slot of which app.
+//!
+//! First everything that is there is kept ([`Placement::keep`]), so that a newcomer never drives out what
+//! runs. Then the empty slots are filled, every app's first ones before any app's second ones: each goes to
+//! the node that has fewest replicas of the app, the next on the ring among several. Last, where an app is
+//! two or more replicas deeper on one node than on another with room, one moves over; nothing else ever moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use genome::{Budget, Observed, Plan, Release, Revision};
+use types::{AppName, NodeName, Nutrients, Workload};
+
+use crate::ring::{self, Ring};
+use crate::room::{Ask, Room};
+use crate::{Planned, World, effective};
+
+/// The state of a decision while it is made.
+pub(crate) struct Placement<'a> {
+    pub(crate) room: Room<'a>,
+    /// In the order of their names.
+    pub(crate) apps: Vec<App<'a>>,
+    /// Made when the first slot is empty: mostly nothing is to be placed.
+    ring: Option<Ring>,
+}
+
+/// One app while its slots are filled.
+pub(crate) struct App<'a> {
+    pub(crate) name: &'a AppName,
+    pub(crate) generation: u64,
+    pub(crate) plan: &'a Plan,
+    pub(crate) release: &'a Release,
+    pub(crate) revision: Revision,
+    pub(crate) fallback: Option<String>,
+    pub(crate) wanted: u32,
+    /// The place of the node that fills each slot.
+    pub(crate) slots: BTreeMap<u32, usize>,
+    /// Jobs that are done, and where they ran; they take no room.
+    pub(crate) done: BTreeMap<u32, &'a NodeName>,
+    /// Slots whose replica is ready: the last to be moved.
+    pub(crate) ready: Vec<u32>,
+    pub(crate) hash: u64,
+    /// How many of its replicas each node has.
+    load: BTreeMap<usize, u32>,
+    /// No node that fits has fewer of its replicas.
+    least: u32,
+}
+
+impl<'a> App<'a> {
+    pub(crate) fn ask(&self) -> Ask<'a> {
+        Ask { labels: &self.plan.constraints, each: self.release.nutrients, port: self.release.port }
+    }
+
+    pub(crate) fn is_filled(&self, slot: u32) -> bool {
+        self.slots.contains_key(&slot) || self.done.contains_key(&slot)
+    }
+
+    fn load(&self, place: usize) -> u32 {
+        self.load.get(&place).copied().unwrap_or(0)
+    }
+}
+
+impl<'a> Placement<'a> {
+    /// All apps of the world, nothing placed.
+    pub(crate) fn new(world: &World<'a>) -> Self {
+        let budgets: BTreeMap<&AppName, &Budget> = world.budgets.iter().map(|b| (&b.app_name, *b)).collect();
+        let mut observed: BTreeMap<&AppName, Vec<&Observed>> = BTreeMap::new();
+        for seen in &world.observed {
+            observed.entry(&seen.app_name).or_default().push(seen);
+        }
+        let mut plans: BTreeMap<&AppName, &Planned> = BTreeMap::new();
+        for planned in &world.plans {
+            let held = plans.entry(&planned.plan.app_name).or_insert(planned);
+            if planned.generation > held.generation {
+                *held = planned;
+            }
+        }
+        let apps = plans.into_values().map(|planned| {
+            let (name, plan) = (&planned.plan.app_name, planned.plan);
+            let seen = observed.get(name).map(Vec::as_slice).unwrap_or_default();
+            let (release, fallback) = effective::release(plan, seen);
+            let demand = world.demand.get(name).copied();
+            App {
+                name,
+                generation: planned.generation,
+                plan,
+                release,
+                revision: release.revision(),
+                fallback,
+                wanted: effective::wanted(plan, release, budgets.get(name).copied(), demand),
+                slots: BTreeMap::new(),
+                done: BTreeMap::new(),
+                ready: Vec::new(),
+                hash: ring::hash(name.as_str()),
+                load: BTreeMap::new(),
+                least: 0,
+            }
+        });
+        Self { room: Room::new(world.nodes.iter().copied()), apps: apps.collect(), ring: None }
+    }
+
+    /// Promises room of a node to a slot.
+    pub(crate) fn put(&mut self, app: usize, slot: u32, place: usize) {
+        let app = &mut self.apps[app];
+        self.room.take(place, &app.ask());
+        app.slots.insert(slot, place);
+        *app.load.entry(place).or_insert(0) += 1;
+    }
+
+    fn take_away(&mut self, app: usize, slot: u32) {
+        let app = &mut self.apps[app];
+        if let Some(place) = app.slots.remove(&slot) {
+            self.room.give_back(place, &app.ask());
+            *app.load.entry(place).or_insert(1) -= 1;
+        }
+    }
+
+    /// Fills the empty slots and levels; again while levelling made room for what had none.
+    pub(crate) fn fill(&mut self) {
+        loop {
+            self.fill_empty();
+            let moved = (0..self.apps.len()).map(|app| self.level(app)).sum::<usize>();
+            if moved == 0 {
+                return;
+            }
+        }
+    }
+
+    fn fill_empty(&mut self) {
+        let mut empty: Vec<(u32, u64, usize)> = Vec::new();
+        for (index, app) in self.apps.iter().enumerate() {
+            let slots = (0..app.wanted).filter(|slot| !app.is_filled(*slot));
+            empty.extend(slots.map(|slot| (slot, app.generation, index)));
+        }
+        empty.sort_unstable();
+        let mut hopeless = Hopeless::default();
+        for (slot, _, app) in empty {
+            let ask = self.apps[app].ask();
+            if hopeless.covers(app, &ask) {
+                continue;
+            }
+            match self.find(app, slot) {
+                Some(place) => self.put(app, slot, place),
+                None => hopeless.add(app, &ask),
+            }
+        }
+    }
+
+    /// The node for one more replica: of those that fit and have fewest of the app, the first on the ring.
+    fn find(&mut self, app: usize, slot: u32) -> Option<usize> {
+        let room = &self.room;
+        let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
+        let app = &mut self.apps[app];
+        let ask = app.ask();
+        let mut best: Option<(u32, usize)> = None;
+        for place in ring.walk(ring::point(app.hash, slot)) {
+            let load = app.load(place);
+            if best.is_some_and(|(least, _)| load >= least) || !room.fits(place, &ask) {
+                continue;
+            }
+            best = Some((load, place));
+            if load <= app.least {
+                break;
+            }
+        }
+        let (load, place) = best?;
+        app.least = load;
+        Some(place)
+    }
+
+    /// Moves replicas from the deepest node to the shallowest that fits, while that makes them more even.
+    /// Jobs stay: to move one is to lose what it did. Returns how many moved.
+    fn level(&mut self, app: usize) -> usize {
+        let movable = self.apps[app].release.workload != Workload::Job;
+        let mut moved = 0;
+        while movable && let Some((slot, place)) = self.worst(app) {
+            self.take_away(app, slot);
+            self.put(app, slot, place);
+            moved += 1;
+        }
+        self.apps[app].least = 0;
+        moved
+    }
+
+    /// The slot that should move, and where to.
+    fn worst(&self, app: usize) -> Option<(u32, usize)> {
+        let app = &self.apps[app];
+        let (deepest, depth) = app.load.iter().max_by_key(|(_, load)| **load)?;
+        if *depth < 2 {
+            return None;
+        }
+        let on_deepest = app.slots.iter().filter(|(_, place)| *place == deepest).map(|(slot, _)| *slot);
+        let slot = on_deepest.max_by_key(|slot| (!app.ready.contains(slot), *slot))?;
+        let (ask, point) = (app.ask(), ring::point(app.hash, slot));
+        let shallow = (0..self.room.len()).filter(|place| app.load(*place) + 2 <= *depth);
+        let fitting = shallow.filter(|place| self.room.fits(*place, &ask));
+        let target =
+            fitting.min_by_key(|place| (app.load(*place), ring::distance(point, self.room.name(*place))))?;
+        Some((slot, target))
+    }
+}
+
+/// What found no room in this round, so that nothing that needs as much looks again.
+#[derive(Default)]
+struct Hopeless {
+    apps: BTreeSet<usize>,
+    sizes: Vec<Nutrients>,
+}
+
+impl Hopeless {
+    fn add(&mut self, app: usize, ask: &Ask) {
+        if ask.labels.is_empty() && ask.port == 0 {
+            self.sizes.push(ask.each);
+        }
+        self.apps.insert(app);
+    }
+
+    fn covers(&self, app: usize, ask: &Ask) -> bool {
+        let no_smaller =
+            |size: &Nutrients| ask.each.cpu_milli >= size.cpu_milli && ask.each.memory_mb >= size.memory_mb;
+        self.sizes.iter().any(no_smaller) || self.apps.contains(&app)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use crate::testing::*;
+use crate::{World, decide};
+use genome::{Budget, Plan};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use types::{AppName, Nutrients};
+
+const APPS: [&str; 4] = ["billing", "frontend", "import", "search"];
+
+prop_compose! {
+    /// A plan of any of a few apps, some with constraints, a fixed port, or no needs.
+    fn any_plan(index: usize)(
+        replicas in 0u32..8, cpu in prop::sample::select(vec![0u64, 100, 300, 700]),
+        memory in prop::sample::select(vec![0u64, 100, 600]), zone in prop::option::weighted(0.3, 0u8..2),
+        port in prop::sample::select(vec![0u16, 0, 0, 8081, 8082]),
+    ) -> Plan {
+        let mut plan = plan(APPS[index], replicas);
+        plan.release.nutrients = Nutrients { cpu_milli: cpu, memory_mb: memory };
+        plan.release.port = port;
+        plan.constraints = zone.map(|zone| ("zone".to_owned(), zone.to_string())).into_iter().collect();
+        plan
+    }
+}
+
+prop_compose! {
+    /// A few nodes, some on one host, some in a zone, some small; a few apps; nothing runs.
+    fn any_mesh()(
+        nodes in prop::collection::vec((0u8..3, 0u8..4, 200u64..1500), 0..8),
+        plans in (any_plan(0), any_plan(1), any_plan(2), any_plan(3)),
+        generations in prop::array::uniform4(1u64..3), apps in 1usize..=4, cap in prop::option::of(0u32..6),
+    ) -> Mesh {
+        let mut mesh = Mesh::of(nodes.len());
+        for (node, (zone, host, cpu)) in mesh.nodes.iter_mut().zip(nodes) {
+            node.labels.insert("zone".to_owned(), zone.to_string());
+            node.host = if host == 0 { String::new() } else { format!("host-{host}") };
+            node.capacity.cpu_milli = cpu;
+        }
+        mesh.plans = generations.into_iter().zip([plans.0, plans.1, plans.2, plans.3]).take(apps).collect();
+        mesh.budgets.extend(cap.map(|cap| Budget {
+            app_name: app("billing"), max_instances: cap, cpu_milli: 1500, memory_mb: 10_000,
+        }));
+        mesh
+    }
+}
+
+/// Whether every promise of a decision can be kept.
+fn check_promises(mesh: &Mesh) -> Result<(), TestCaseError> {
+    let decision = mesh.decide();
+    let mut promised: BTreeMap<_, Nutrients> = BTreeMap::new();
+    let mut ports = std::collections::BTreeSet::new();
+    for (_, plan) in &mesh.plans {
+        let decided = &decision.apps[&plan.app_name];
+        prop_assert!(decided.wanted <= plan.max);
+        prop_assert_eq!(decided.slots.len() as u32 + decided.unplaced, decided.wanted);
+        prop_assert!(decided.slots.keys().all(|slot| *slot < decided.wanted));
+        if let Some(budget) = mesh.budgets.iter().find(|budget| budget.app_name == plan.app_name) {
+            let count = decided.slots.len() as u64;
+            prop_assert!(count <= u64::from(budget.max_instances));
+            prop_assert!(count * plan.release.nutrients.cpu_milli <= budget.cpu_milli);
+        }
+        for on in decided.slots.values() {
+            let node = mesh.nodes.iter().find(|node| node.node_id == *on).unwrap();
+            prop_assert!(plan.constraints.iter().all(|(name, value)| node.labels.get(name) == Some(value)));
+            let sum = promised.entry(on.clone()).or_default();
+            sum.cpu_milli += plan.release.nutrients.cpu_milli;
+            sum.memory_mb += plan.release.nutrients.memory_mb;
+            prop_assert!(sum.cpu_milli <= node.capacity.cpu_milli, "{on} has too much");
+            prop_assert!(sum.memory_mb <= node.capacity.memory_mb, "{on} has too much");
+            let host = if node.host.is_empty() { on.as_str() } else { &node.host };
+            let port = plan.release.port;
+            prop_assert!(port == 0 || ports.insert((host.to_owned(), port)), "port {port} twice on {host}");
+        }
+    }
+    Ok(())
+}
+
+/// The same in another order.
+fn turned<T: Copy>(list: &[T], by: usize) -> Vec<T> {
+    let by = by % list.len().max(1);
+    list[by..].iter().chain(&list[..by]).rev().copied().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_order_of_what_is_known_does_not_matter(mut mesh in any_mesh(), turn in 0usize..8) {
+        for _ in 0..2 {
+            let straight = mesh.decide();
+            let world = mesh.world();
+            let turned = World {
+                plans: turned(&world.plans, turn),
+                nodes: turned(&world.nodes, turn),
+                endpoints: turned(&world.endpoints, turn),
+                ..world
+            };
+            prop_assert_eq!(decide(&turned), straight);
+            mesh.settle();
+        }
+    }
+
+    #[test]
+    fn promises_can_be_kept(mut mesh in any_mesh(), gone in 0usize..8) {
+        check_promises(&mesh)?;
+        mesh.settle();
+        if gone < mesh.nodes.len() {
+            mesh.nodes.remove(gone);
+        }
+        check_promises(&mesh)?;
+    }
+
+    #[test]
+    fn deciding_again_on_the_outcome_moves_nothing(mut mesh in any_mesh(), gone in 0usize..8) {
+        let first = mesh.settle();
+        prop_assert_eq!(mesh.settle(), first);
+        if gone < mesh.nodes.len() {
+            let node = mesh.nodes.remove(gone);
+            let second = mesh.settle();
+            prop_assert_eq!(mesh.settle(), second);
+            mesh.nodes.push(node);
+            let third = mesh.settle();
+            prop_assert_eq!(mesh.settle(), third);
+        }
+    }
+
+    #[test]
+    fn a_newcomer_never_drives_out_what_runs(mut mesh in any_mesh()) {
+        let newcomer = mesh.plans.pop().unwrap();
+        let before = mesh.settle();
+        mesh.plans.insert(0, (1, newcomer.1));
+        let after = mesh.decide();
+        for (name, decided) in &before.apps {
+            for slot in decided.slots.keys() {
+                prop_assert!(after.apps[name].slots.contains_key(slot), "{name} lost slot {slot}");
+            }
+        }
+        prop_assert_eq!(moves(&before, &after), 0);
+    }
+
+    #[test]
+    fn a_node_that_goes_moves_its_own_replicas_only(nodes in 2usize..9, replicas in 0u32..24, gone in 0usize..9) {
+        let mut mesh = Mesh::of(nodes).with(plan("billing", replicas));
+        let before = mesh.settle();
+        let gone = mesh.nodes.remove(gone % nodes).node_id;
+        let after = mesh.decide();
+        let decided = &after.apps[&app("billing")];
+        for (slot, on) in &before.apps[&app("billing")].slots {
+            prop_assert!(*on == gone || decided.slots.get(slot) == Some(on), "slot {slot} left {on}");
+        }
+        let loads = loads(&mesh, &after, "billing");
+        prop_assert!(loads.iter().max().unwrap() - loads.iter().min().unwrap() <= 1 || decided.unplaced > 0);
+    }
+
+    #[test]
+    fn a_node_that_comes_takes_its_share_at_most(nodes in 1usize..9, replicas in 0u32..80) {
+        let mut mesh = Mesh::of(nodes).with(plan("billing", replicas.min(nodes as u32 * 10)));
+        let before = mesh.settle();
+        mesh.nodes.push(node("node-new"));
+        let after = mesh.decide();
+        let share = (replicas as usize).div_ceil(nodes + 1);
+        prop_assert!(moves(&before, &after) <= share);
+        let loads = loads(&mesh, &after, "billing");
+        prop_assert!(loads.iter().max().unwrap() - loads.iter().min().unwrap() <= 1);
+    }
+
+    #[test]
+    fn without_replicas_to_keep_few_places_depend_on_one_node(nodes in 20usize..40, gone in 0usize..40) {
+        let name = |index: usize| AppName::new(&format!("app-{index}")).unwrap();
+        let mut mesh = Mesh::of(nodes);
+        mesh.plans = (0..20).map(|index| (1, Plan::new(name(index), release("v1"), 3))).collect();
+        let before = mesh.decide();
+        let gone = mesh.nodes.remove(gone % nodes).node_id;
+        let after = mesh.decide();
+        let its_own = before.of_node(&gone).len();
+        prop_assert!(moves(&before, &after) <= its_own * 2, "{} for {its_own}", moves(&before, &after));
+    }
+
+    #[test]
+    fn replicas_spread_before_they_stack(nodes in 1usize..9, replicas in 0u32..80) {
+        let mesh = Mesh::of(nodes).with(plan("billing", replicas.min(nodes as u32 * 10)));
+        let loads = loads(&mesh, &mesh.decide(), "billing");
+        prop_assert!(loads.iter().max().unwrap() - loads.iter().min().unwrap() <= 1, "{loads:?}");
+    }
+
+    #[test]
+    fn fewer_replicas_leave_the_others_where_they_are(nodes in 1usize..9, replicas in 0u32..50, fewer in 0u32..50) {
+        let mut mesh = Mesh::of(nodes).with(plan("billing", replicas));
+        let before = mesh.settle();
+        mesh.plans[0].1 = plan("billing", fewer.min(replicas));
+        prop_assert_eq!(moves(&before, &mesh.decide()), 0);
+    }
+}

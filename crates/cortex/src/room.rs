@@ -1,0 +1,121 @@
+//! Room: what each node can still be promised. Counts promises, never what is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use genome::Node;
+use types::{NodeName, Nutrients};
+
+/// What one replica of an app asks of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// Labels the node must carry.
+    pub labels: &'a BTreeMap<String, String>,
+    /// What it is promised.
+    pub each: Nutrients,
+    /// The one port it must have on its host; 0 for any.
+    pub port: u16,
+}
+
+/// Why a node can't take one more replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Misfit<'a> {
+    Label { name: &'a str, asked: &'a str, has: Option<&'a str> },
+    Cpu { free: u64 },
+    Memory { free: u64 },
+    Port,
+}
+
+/// The live nodes in the order of their names, called by their place in it.
+pub(crate) struct Room<'a> {
+    nodes: Vec<&'a Node>,
+    places: BTreeMap<&'a NodeName, usize>,
+    free: Vec<Nutrients>,
+    /// The host of each node, by a number: nodes of one host share its ports.
+    hosts: Vec<usize>,
+    ports: BTreeSet<(usize, u16)>,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) fn new(nodes: impl Iterator<Item = &'a Node>) -> Self {
+        let nodes: BTreeMap<&NodeName, &Node> = nodes.map(|node| (&node.node_id, node)).collect();
+        let mut numbers = BTreeMap::new();
+        let hosts = nodes
+            .values()
+            .map(|node| {
+                // A node that doesn't name its host has one of its own.
+                let host = if node.host.is_empty() { Err(&node.node_id) } else { Ok(&node.host) };
+                let next = numbers.len();
+                *numbers.entry(host).or_insert(next)
+            })
+            .collect();
+        Self {
+            places: nodes.keys().enumerate().map(|(place, name)| (*name, place)).collect(),
+            free: nodes.values().map(|node| node.capacity).collect(),
+            hosts,
+            ports: BTreeSet::new(),
+            nodes: nodes.into_values().collect(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a NodeName> {
+        self.nodes.iter().map(|node| &node.node_id)
+    }
+
+    pub(crate) fn name(&self, place: usize) -> &'a NodeName {
+        &self.nodes[place].node_id
+    }
+
+    pub(crate) fn place(&self, node: &NodeName) -> Option<usize> {
+        self.places.get(node).copied()
+    }
+
+    pub(crate) fn fits(&self, place: usize, ask: &Ask) -> bool {
+        let free = self.free[place];
+        ask.each.cpu_milli <= free.cpu_milli
+            && ask.each.memory_mb <= free.memory_mb
+            && (ask.port == 0 || !self.ports.contains(&(self.hosts[place], ask.port)))
+            && self.missing_label(place, ask).is_none()
+    }
+
+    /// What a node lacks for one more replica, the thing hardest to change first.
+    pub(crate) fn misfit<'b>(&'b self, place: usize, ask: &Ask<'b>) -> Option<Misfit<'b>> {
+        let free = self.free[place];
+        if let Some((name, asked)) = self.missing_label(place, ask) {
+            let has = self.nodes[place].labels.get(name).map(String::as_str);
+            return Some(Misfit::Label { name, asked, has });
+        }
+        if ask.each.cpu_milli > free.cpu_milli {
+            return Some(Misfit::Cpu { free: free.cpu_milli });
+        }
+        if ask.each.memory_mb > free.memory_mb {
+            return Some(Misfit::Memory { free: free.memory_mb });
+        }
+        (ask.port != 0 && self.ports.contains(&(self.hosts[place], ask.port))).then_some(Misfit::Port)
+    }
+
+    pub(crate) fn take(&mut self, place: usize, ask: &Ask) {
+        let free = &mut self.free[place];
+        free.cpu_milli = free.cpu_milli.saturating_sub(ask.each.cpu_milli);
+        free.memory_mb = free.memory_mb.saturating_sub(ask.each.memory_mb);
+        if ask.port != 0 {
+            self.ports.insert((self.hosts[place], ask.port));
+        }
+    }
+
+    /// Undoes a [`Room::take`].
+    pub(crate) fn give_back(&mut self, place: usize, ask: &Ask) {
+        self.free[place].cpu_milli += ask.each.cpu_milli;
+        self.free[place].memory_mb += ask.each.memory_mb;
+        self.ports.remove(&(self.hosts[place], ask.port));
+    }
+
+    fn missing_label<'b>(&self, place: usize, ask: &Ask<'b>) -> Option<(&'b str, &'b str)> {
+        let labels = &self.nodes[place].labels;
+        let missing = ask.labels.iter().find(|(name, asked)| labels.get(*name) != Some(*asked));
+        missing.map(|(name, asked)| (name.as_str(), asked.as_str()))
+    }
+}

@@ -1,0 +1,33 @@
+//! World: everything a decision may depend on, borrowed from a snapshot of the fabric.
+
+use std::collections::BTreeMap;
+
+use genome::{Budget, Endpoint, Node, Observed, Plan};
+use types::AppName;
+
+/// What is known at one moment. The order within the lists doesn't matter. Names are unique, as they are in a
+/// fabric: of two plans of one app the higher generation counts, nodes and budgets must not come twice.
+#[derive(Debug, Clone, Default)]
+pub struct World<'a> {
+    /// What should run.
+    pub plans: Vec<Planned<'a>>,
+    /// What apps may hold at most, all replicas together.
+    pub budgets: Vec<&'a Budget>,
+    /// The nodes that are alive and take work.
+    pub nodes: Vec<&'a Node>,
+    /// The replicas there are, those on nodes that are gone included.
+    pub endpoints: Vec<&'a Endpoint>,
+    /// What nodes saw of apps.
+    pub observed: Vec<&'a Observed>,
+    /// How many replicas each app's traffic asks for; the plan's `min` where nothing is known.
+    pub demand: BTreeMap<AppName, u32>,
+}
+
+/// A plan and its generation.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned<'a> {
+    /// The generation of its record.
+    pub generation: u64,
+    /// The plan.
+    pub plan: &'a Plan,
+}
