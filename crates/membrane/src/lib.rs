@@ -1,1 +1,36 @@
-//! membrane
+//! Membrane: process supervision and the starting of workloads.
+//!
+//! Two sides. The *keeper* ([`keeper_main`]) is a small process that is the parent of all workloads of a
+//! node and outlives everything else: a crash, a kill or an upgrade of `mesh` loses no workload, no exit
+//! status and no line of log. The *client* ([`Keeper`]) finds it or starts it and asks it for things over a
+//! Unix socket. Between them: the logs, which anyone may read ([`tail`], [`Follow`]).
+//!
+//! This is the one crate that starts workloads, and the one where `unsafe` may stand: in the child between
+//! clone and execve, for signals, and for descriptors inherited by number. It decides nothing about what
+//! runs where, or when it is started again.
+//!
+//! Whoever runs `mesh` under a supervisor of its own must let the keeper live when `mesh` ends (systemd:
+//! `KillMode=process`).
+
+mod client;
+mod exec;
+mod exit;
+mod home;
+mod keeper;
+mod launch;
+mod log;
+mod marker;
+mod procfs;
+mod reactor;
+mod signals;
+mod strays;
+mod tree;
+mod wire;
+
+pub use client::{Events, Keeper, KeeperConfig, KeeperError, KeeperEvent, Program, Spawn};
+pub use exec::exec_in;
+pub use exit::Exit;
+pub use keeper::keeper_main;
+pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
+pub use strays::reap_strays;
+pub use wire::Process;

@@ -1,0 +1,89 @@
+//! One workload under the keeper.
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use types::Timestamp;
+
+use crate::exit::Exit;
+use crate::log::{LogStream, LogWriter};
+use crate::tree::{Member, Tree};
+use crate::wire::Process;
+
+/// The number of a replica in this keeper; never given twice.
+pub(super) type Key = u32;
+
+/// The two streams, in the order of [`Replica::pipes`].
+pub(super) const STREAMS: [LogStream; 2] = [LogStream::Stdout, LogStream::Stderr];
+
+/// One workload, from its start until its exit is forgotten.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub id: String,
+    /// The main process; also the session and the process group it was started in.
+    pub pid: i32,
+    pub started_at: Timestamp,
+    pub note: String,
+    pub marker: String,
+    /// Standard output and error, until they end.
+    pub pipes: [Option<OwnedFd>; 2],
+    /// Its log, until it ended.
+    pub log: Option<LogWriter>,
+    pub order: Order,
+    /// How the main process ended, once it was reaped.
+    pub exit: Option<Exit>,
+    /// Its tree is gone, its output is in the log, its exit was reported.
+    pub ended: bool,
+}
+
+/// What the keeper was told to do with a workload.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Let it run.
+    Run,
+    /// It got SIGTERM and has until then.
+    Term {
+        until: Instant,
+        /// What is left of its tree after the main process ended, and was told as well.
+        told: BTreeSet<Member>,
+    },
+    /// Kill the tree.
+    Kill {
+        /// When to look again, should no child's end make us.
+        again: Instant,
+        /// When to report the exit though something doesn't die.
+        give_up: Instant,
+    },
+}
+
+impl Replica {
+    /// Its processes.
+    pub fn tree(&self) -> Tree<'_> {
+        Tree {
+            main: self.exit.is_none().then_some(self.pid),
+            session: self.pid,
+            marker: self.marker.as_bytes(),
+        }
+    }
+
+    /// As clients see it.
+    pub fn report(&self) -> Process {
+        Process {
+            id: self.id.clone(),
+            pid: self.pid.cast_unsigned(),
+            started_at: self.started_at,
+            note: self.note.clone(),
+            exit: self.exit.filter(|_| self.ended),
+        }
+    }
+
+    /// When it must be looked at again without anything happening.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.order {
+            Order::Run => None,
+            Order::Term { until, .. } => Some(*until),
+            Order::Kill { again, give_up } => Some(*again.min(give_up)),
+        }
+    }
+}

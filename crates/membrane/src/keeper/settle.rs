@@ -1,0 +1,173 @@
+//! Ends: reaping, deadlines, and seeing every tree that must go to its end.
+//!
+//! Nothing here is a script: [`Server::settle`] looks at each replica that is on its way to its end, does
+//! the next thing, and is called again whenever a child died, a client asked or a deadline passed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::detach;
+use super::replica::{Key, Order};
+use super::server::{Leaving, Server, now};
+use crate::exit::Exit;
+use crate::tree;
+use crate::wire::{Event, Message};
+
+/// How long after it was killed a tree may take before its exit is reported all the same (a process
+/// in uninterruptible sleep dies when the disk lets it).
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// How soon a killed tree is looked at again when no child's end comes first.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Takes note of all children that died, main processes or orphans.
+    pub fn reap(&mut self) {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if let Some(key) = self.mains.remove(&pid.as_raw_nonzero().get())
+                        && let Some(replica) = self.replicas.get_mut(&key)
+                    {
+                        replica.exit = Some(Exit::from(status));
+                        self.busy.insert(key);
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Asks a workload to end: SIGTERM, and after `grace` its tree is killed.
+    pub fn stop(&mut self, key: Key, grace: Duration) {
+        let Some(replica) = self.replicas.get_mut(&key).filter(|replica| !replica.ended) else { return };
+        let now = Instant::now();
+        // a grace nobody lives to see the end of
+        let until = now.checked_add(grace).unwrap_or(now + Duration::from_secs(86_400 * 365));
+        match &mut replica.order {
+            Order::Kill { .. } => return,
+            Order::Term { until: before, .. } => *before = until.min(*before),
+            Order::Run => {
+                replica.order = Order::Term { until, told: BTreeSet::new() };
+                if let (None, Some(pid)) = (replica.exit, Pid::from_raw(replica.pid)) {
+                    // not reaped, so the number is still its own; a stopped process must go on to hear it
+                    let _ = rustix::process::kill_process(pid, Signal::TERM);
+                    let _ = rustix::process::kill_process(pid, Signal::CONT);
+                }
+            }
+        }
+        self.busy.insert(key);
+    }
+
+    /// Kills a workload's tree.
+    pub fn kill(&mut self, key: Key) {
+        let Some(replica) = self.replicas.get_mut(&key).filter(|replica| !replica.ended) else { return };
+        if !matches!(replica.order, Order::Kill { .. }) {
+            replica.order = kill_from(Instant::now());
+        }
+        self.busy.insert(key);
+    }
+
+    /// Begins the keeper's own end.
+    pub fn leave(&mut self, asked: Option<(u32, u64)>, grace: Duration) {
+        let keys: Vec<Key> = self.replicas.keys().copied().collect();
+        for key in keys {
+            if grace.is_zero() { self.kill(key) } else { self.stop(key, grace) }
+        }
+        let give_up = Instant::now() + grace + 2 * KILL_PATIENCE;
+        let leaving = self.leaving.get_or_insert(Leaving { asked, give_up, done: false });
+        leaving.asked = leaving.asked.or(asked);
+        leaving.give_up = leaving.give_up.min(give_up);
+    }
+
+    /// Does what is due.
+    pub fn settle(&mut self) {
+        let now = Instant::now();
+        if !self.busy.is_empty() {
+            let orphans = tree::orphans(|pid| self.mains.contains_key(&pid));
+            for key in std::mem::take(&mut self.busy) {
+                if self.advance(key, &orphans, now) {
+                    self.busy.insert(key);
+                }
+            }
+        }
+        self.settle_leaving(now);
+        self.listen_again(now);
+        self.retry_logs(now);
+        self.note_idle(now);
+    }
+
+    /// One replica's next step towards its end; false when it has arrived there.
+    fn advance(&mut self, key: Key, orphans: &[i32], now: Instant) -> bool {
+        let Some(replica) = self.replicas.get_mut(&key) else { return false };
+        if let (None, Order::Term { until, .. }) = (replica.exit, &replica.order)
+            && now < *until
+        {
+            return true;
+        }
+        let left = replica.tree().members(orphans);
+        if left.is_empty() && replica.exit.is_some() {
+            self.finish(key);
+            return false;
+        }
+        match &mut replica.order {
+            Order::Term { until, told } if now < *until => {
+                for member in left.difference(told) {
+                    member.signal(Signal::TERM);
+                }
+                told.extend(left);
+                return true;
+            }
+            Order::Kill { give_up, .. } if now >= *give_up && replica.exit.is_some() => {
+                let pids: Vec<i32> = left.iter().map(|member| member.pid).collect();
+                detach::say(&format!("{} ended, but processes of it don't die: {pids:?}", replica.id));
+                self.finish(key);
+                return false;
+            }
+            Order::Kill { again, .. } => *again = now + LOOK_AGAIN,
+            order => *order = kill_from(now),
+        }
+        tree::kill(|| {
+            let orphans = tree::orphans(|pid| self.mains.contains_key(&pid));
+            self.replicas.get(&key).map(|replica| replica.tree().members(&orphans)).unwrap_or_default()
+        });
+        true
+    }
+
+    /// Nothing runs any more: the rest of the output, then the report.
+    fn finish(&mut self, key: Key) {
+        self.drain(key);
+        let Some(replica) = self.replicas.get_mut(&key) else { return };
+        if let Some(mut log) = replica.log.take() {
+            log.finish(true, now(), &mut self.scratch);
+            log.retry(now());
+        }
+        replica.pipes = [None, None];
+        replica.ended = true;
+        self.unwritten.remove(&key);
+        if let Some(exit) = replica.exit {
+            let event = Event::Exited { id: replica.id.clone(), exit };
+            self.announce(&Message { event: Some(event), ..Message::default() });
+        }
+    }
+
+    /// When every workload has ended, whatever else is below the keeper goes as well.
+    fn settle_leaving(&mut self, now: Instant) {
+        let Some(leaving) = &mut self.leaving else { return };
+        if now < leaving.give_up {
+            if self.replicas.values().any(|replica| !replica.ended) {
+                return;
+            }
+            if !tree::kill(tree::descendants).is_empty() {
+                return;
+            }
+        }
+        leaving.done = true;
+    }
+}
+
+pub(super) fn kill_from(now: Instant) -> Order {
+    Order::Kill { again: now, give_up: now + KILL_PATIENCE }
+}

@@ -1,0 +1,141 @@
+//! Starting a workload.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::pipe::PipeFlags;
+
+use super::replica::{Order, Replica};
+use super::server::{Server, now};
+use crate::launch::{Launch, Program, Step};
+use crate::log::LogWriter;
+use crate::marker;
+use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
+
+/// The longest id; it stands in each process' environment.
+const MAX_ID: usize = 512;
+/// The longest note; it stays in the keeper's memory.
+const MAX_NOTE: usize = 64 << 10;
+
+impl Server {
+    /// Starts a workload; on an error there is no process and nothing to clean up.
+    pub fn spawn(&mut self, args: SpawnArgs, mut fds: Vec<OwnedFd>) -> Result<Process, Failure> {
+        check(&args, &fds)?;
+        if self.leaving.is_some() {
+            return Err(refused("the keeper is ending".to_owned()));
+        }
+        if self.ids.contains_key(&args.id) {
+            let text = format!("{} exists already", args.id);
+            return Err(Failure { kind: FailureKind::Exists, text });
+        }
+        let failed = |what: &str, error: &io::Error| Failure {
+            kind: FailureKind::Launch,
+            text: format!("run {}: {what}{error}", args.program.display()),
+        };
+        let log = LogWriter::open(&args.logs, args.limits, None)
+            .map_err(|e| failed(&format!("its log in {} can't be written: ", args.logs.display()), &e))?;
+        let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
+        let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
+        let executable = fds.pop();
+        let marker = marker::entry(&self.unique, &args.id);
+        let launch = Launch {
+            program: match &executable {
+                Some(fd) => Program::Descriptor(fd.as_fd()),
+                None => Program::Path(path(&args.program)?),
+            },
+            argv: [&args.arg0]
+                .into_iter()
+                .chain(&args.args)
+                .map(|arg| text(arg))
+                .collect::<Result<_, _>>()?,
+            envp: environment(&args.env, &marker)?,
+            cwd: path(&args.cwd)?,
+            stdin: self.null.as_fd(),
+            stdout: stdout_end.as_fd(),
+            stderr: stderr_end.as_fd(),
+        };
+        let key = self.next_replica;
+        self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
+        self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
+        let pid = launch.start().map_err(|(step, error)| failed(&explain(step, &error, &args), &error))?;
+        let replica = Replica {
+            id: args.id,
+            pid: pid.as_raw_nonzero().get(),
+            started_at: now(),
+            note: args.note,
+            marker,
+            pipes: [Some(stdout), Some(stderr)],
+            log: Some(log),
+            order: Order::Run,
+            exit: None,
+            ended: false,
+        };
+        let process = replica.report();
+        self.next_replica += 1;
+        self.ids.insert(process.id.clone(), key);
+        self.mains.insert(replica.pid, key);
+        self.replicas.insert(key, replica);
+        Ok(process)
+    }
+}
+
+fn check(args: &SpawnArgs, fds: &[OwnedFd]) -> Result<(), Failure> {
+    let wrong = if args.id.is_empty() || args.id.len() > MAX_ID {
+        "its id is empty or too long"
+    } else if args.note.len() > MAX_NOTE {
+        "its note is too long"
+    } else if fds.len() != usize::from(args.by_descriptor) {
+        "the executable's descriptor is missing or not alone"
+    } else if !args.cwd.is_absolute() || !args.logs.is_absolute() {
+        "its folders must be absolute paths"
+    } else if !args.by_descriptor && !args.program.is_absolute() {
+        "its program must be an absolute path"
+    } else {
+        return Ok(());
+    };
+    Err(refused(format!("run {:?}: {wrong}", args.id)))
+}
+
+/// What the bare error doesn't say.
+fn explain(step: Step, error: &io::Error, args: &SpawnArgs) -> String {
+    match (step, error.raw_os_error()) {
+        (Step::Clone, _) => "no process could be made: ".to_owned(),
+        (Step::Prepare, _) => "its surroundings could not be prepared: ".to_owned(),
+        (Step::Enter, _) => format!("its folder {} can't be entered: ", args.cwd.display()),
+        (Step::Execute, Some(libc::ENOENT)) if args.by_descriptor || args.program.exists() => {
+            "the interpreter or dynamic loader it names does not exist: ".to_owned()
+        }
+        (Step::Execute, Some(libc::ENOEXEC)) => "it is not a program for this machine: ".to_owned(),
+        (Step::Execute, Some(libc::ETXTBSY)) => "somebody is still writing it: ".to_owned(),
+        (Step::Execute, _) => String::new(),
+    }
+}
+
+/// The end the keeper reads from, never waiting, and the one the workload writes to.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+    Ok((read, write))
+}
+
+fn environment(env: &[(String, String)], marker: &str) -> Result<Vec<CString>, Failure> {
+    let given = env.iter().filter(|(name, _)| name != marker::VARIABLE);
+    given.map(|(name, value)| text(&format!("{name}={value}"))).chain([text(marker)]).collect()
+}
+
+fn text(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| refused(format!("run a program: a zero byte stands in {text:?}")))
+}
+
+fn path(path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| refused(format!("run a program: a zero byte stands in {}", path.display())))
+}
+
+fn refused(text: String) -> Failure {
+    Failure { kind: FailureKind::Refused, text }
+}

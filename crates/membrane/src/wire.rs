@@ -1,0 +1,136 @@
+//! What the keeper and its clients say to each other: JSON messages in frames, descriptors beside them.
+//!
+//! A request is `{"id": 7, "call": "stop", "args": {…}}`, its answer `{"re": 7, "ok": …}` or
+//! `{"re": 7, "error": {"kind": …, "text": …}}`; an answer in several parts has `"more": true` in
+//! all but the last. What happens unasked is `{"event": {"kind": "exited", …}}`. Either side may be
+//! the older one: unknown calls are answered with an error of kind `unsupported`, unknown fields
+//! and unknown events are passed over.
+
+pub(crate) mod frame;
+pub(crate) mod outbox;
+pub(crate) mod transport;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use types::Timestamp;
+
+use crate::exit::Exit;
+use crate::log::LogLimits;
+
+/// The name of the socket in the keeper's folder.
+pub(crate) const SOCKET: &str = "sock";
+/// What a keeper with its socket open writes to its standard output; anything else is an error text.
+pub(crate) const READY: &str = "ready";
+
+/// One call of a client.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub id: u64,
+    pub call: String,
+    #[serde(default)]
+    pub args: Value,
+}
+
+/// Anything the keeper says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Message {
+    /// The request this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub re: Option<u64>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub ok: Value,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+}
+
+/// Why a call was not done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub kind: FailureKind,
+    pub text: String,
+}
+
+/// The kinds of failure a client can act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FailureKind {
+    /// The program could not be started.
+    Launch,
+    /// There is a process of that id already.
+    Exists,
+    /// There is no process of that id.
+    Unknown,
+    /// This keeper does not know the call.
+    Unsupported,
+    /// The arguments don't fit, or the keeper is in no state to do it.
+    #[serde(other)]
+    Refused,
+}
+
+/// What happened, unasked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Event {
+    /// A process ended, and its output is in its log.
+    Exited { id: String, exit: Exit },
+    /// Something a newer keeper says.
+    #[serde(other)]
+    Other,
+}
+
+/// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SpawnArgs {
+    pub id: String,
+    pub program: PathBuf,
+    pub by_descriptor: bool,
+    pub arg0: String,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: PathBuf,
+    pub logs: PathBuf,
+    pub note: String,
+    pub limits: LogLimits,
+}
+
+/// `stop`, `kill` (without grace), `forget`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct IdArgs {
+    pub id: String,
+    #[serde(default)]
+    pub grace_ms: u64,
+}
+
+/// `keep-sockets` (with the descriptors; none removes the name), `sockets`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NameArgs {
+    pub name: String,
+}
+
+/// `upgrade`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UpgradeArgs {
+    pub program: PathBuf,
+}
+
+/// A process under the keeper, as `attach` and `spawn` report it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The id it was spawned with.
+    pub id: String,
+    /// Its process id; that of an ended process may belong to another one by now.
+    pub pid: u32,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// What was said of it when it was spawned, word for word.
+    pub note: String,
+    /// How it ended, when it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+}
