@@ -142,6 +142,14 @@ impl Fabric {
         self.shared.log.sync(ticket)
     }
 
+    /// [`Fabric::flush`], and lets go of the journal, for another process to open it. Readers may go on;
+    /// what is written from now on is refused as not durable where it is waited for.
+    pub fn close(&self) -> Result<(), Refused> {
+        let flushed = self.flush();
+        self.shared.log.close();
+        flushed
+    }
+
     /// From now on these keys may write; what others wrote leaves the store.
     pub fn set_authority(&self, authority: Authority, now: Timestamp) {
         self.step(Input::Authority(authority), now);

@@ -94,6 +94,13 @@ impl Log {
         }
     }
 
+    /// Drops the journal; every later write is an error.
+    pub(crate) fn close(&self) {
+        if let Some(journal) = &self.journal {
+            *lock(journal) = Box::new(Closed);
+        }
+    }
+
     fn write_all<'a>(
         &'a self,
         mut queue: MutexGuard<'a, Queue>,
@@ -120,6 +127,15 @@ impl Log {
         }
         self.written.notify_all();
         Ok(queue)
+    }
+}
+
+/// The journal of a store that was closed.
+struct Closed;
+
+impl Journal for Closed {
+    fn write(&mut self, _: &[Write], _: bool) -> io::Result<()> {
+        Err(io::Error::other("the store was closed"))
     }
 }
 
