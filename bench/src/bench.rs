@@ -1,0 +1,69 @@
+//! Bench: what every row is given: the programs to measure, the cores, a folder, and how long to measure.
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::machine::Cores;
+use crate::peers::{self, Server};
+use crate::product::Mesh;
+
+/// The surroundings of a row.
+pub struct Bench {
+    /// Where the parts run.
+    pub cores: Cores,
+    /// How often each figure is measured.
+    pub runs: usize,
+    /// Shorter runs.
+    pub quick: bool,
+    /// For everything that is written; goes away at the end.
+    pub dir: TempDir,
+    /// The product under test.
+    pub mesh: PathBuf,
+    /// The workload.
+    pub billing: PathBuf,
+    /// How many meshes were started.
+    pub meshes: Cell<u32>,
+}
+
+impl Bench {
+    /// Long enough for a warm-up.
+    pub fn short(&self) -> Duration {
+        Duration::from_millis(if self.quick { 200 } else { 1_000 })
+    }
+
+    /// One run of a load.
+    pub fn long(&self) -> Duration {
+        Duration::from_millis(if self.quick { 1_000 } else { 5_000 })
+    }
+
+    /// Says what is being done, where somebody looks on.
+    #[expect(clippy::unused_self, reason = "rows have nothing else to talk through")]
+    pub fn progress(&self, what: &str) {
+        let mut err = io::stderr();
+        let _ = if err.is_terminal() { write!(err, "\r\x1b[K{what}") } else { writeln!(err, "{what}") };
+    }
+
+    /// The workload without a mesh.
+    pub fn backend(&self) -> Result<Server> {
+        peers::backend(&self.billing, self.dir.path(), Some(self.cores.load))
+    }
+
+    /// A new mesh with three nodes; `core` binds it and all it starts.
+    pub fn mesh(&self, core: Option<usize>) -> Result<Mesh> {
+        let number = self.meshes.get();
+        self.meshes.set(number + 1);
+        Mesh::start(&self.mesh, &self.dir.path().join(format!("mesh-{number}")), core)
+    }
+
+    /// The proxies to compare with.
+    pub fn peers(&self, backend: SocketAddr) -> Result<Vec<Server>> {
+        let (dir, core): (&Path, _) = (self.dir.path(), self.cores.proxy);
+        Ok(vec![peers::nginx(backend, dir, core)?, peers::haproxy(backend, dir, core)?])
+    }
+}
