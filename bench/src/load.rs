@@ -129,3 +129,6 @@ impl Tally {
         words.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests;
