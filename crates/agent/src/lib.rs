@@ -1,1 +1,22 @@
-//! agent
+//! Agent: the reconciler of one node (what should run here, compared with what does, and acted on).
+//!
+//! Decisions are taken by [`Core`], a state machine without clock, socket or randomness. The shell around
+//! it ([`Agent`]) pulls, verifies, extracts, probes and asks the keeper to launch, and reports back. Neither
+//! places work: which slots this node runs is the planner's answer, the same on every node.
+
+mod agent;
+mod core;
+mod environment;
+mod planner;
+mod ports;
+mod prepare;
+mod probe;
+mod shell;
+
+pub use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, StartError, Traffic};
+pub use core::{
+    Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, Now, Observing, PlanNote,
+    Probe, Timing, Unprepared, World,
+};
+pub use planner::{Decided, Planner, TakesWork};
+pub use ports::Ports;

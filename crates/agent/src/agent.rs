@@ -1,0 +1,168 @@
+//! The agent from outside: what it needs, how it is started, and its two ways to end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fabric::Fabric;
+use membrane::{KeeperConfig, KeeperError};
+use repo::Repo;
+use soul::TrustStore;
+use telemetry::Event;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use types::{AppName, Digest, NodeName, Nutrients, ReplicaName, Signer, Timestamp};
+
+use crate::core::Timing;
+use crate::shell::{Command, Shell};
+use crate::{Planner, Ports};
+
+/// What an agent is.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node it is the agent of.
+    pub node: NodeName,
+    /// The machine: nodes of one host share its ports.
+    pub host: String,
+    /// What it may promise to replicas.
+    pub capacity: Nutrients,
+    /// What constraints are matched against.
+    pub labels: BTreeMap<String, String>,
+    /// Where peers reach it.
+    pub addresses: Vec<String>,
+    /// The version of `mesh`.
+    pub version: String,
+    /// Where replicas of this node are extracted: `run/<node>`. Nobody else writes there.
+    pub run_dir: PathBuf,
+    /// Where they log: `logs/<node>`.
+    pub logs_dir: PathBuf,
+    /// How workloads reach other apps: `MESH_EDGE`.
+    pub edge_url: String,
+    /// The machine's environment; of it, workloads get `PATH`, `HOME`, `TMPDIR` and `LANG`.
+    pub environment: Vec<(String, String)>,
+    /// The periods of a replica's life.
+    pub timing: Timing,
+}
+
+/// What an agent works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// The records.
+    pub fabric: Fabric,
+    /// What should run; shared by the agents of a machine.
+    pub planner: Arc<Planner>,
+    /// The keeper of the machine: every agent has a connection of its own.
+    pub keeper: KeeperConfig,
+    /// The spores of the machine.
+    pub repo: Repo,
+    /// Whom this machine trusts, besides whom the mesh does.
+    pub trust: Arc<TrustStore>,
+    /// The node's key.
+    pub signer: Arc<dyn Signer + Send + Sync>,
+    /// The requests that are open on replicas.
+    pub traffic: Arc<dyn Traffic>,
+    /// The ports of the machine.
+    pub ports: Arc<Ports>,
+    /// Hears of events; their number is 0 and given by whoever keeps them. Called often: it must not wait.
+    pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    /// The time for people, for records and events.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A future that nobody needs to know more of.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What knows about open requests: the edge, or nobody.
+pub trait Traffic: Send + Sync {
+    /// Resolves when no request is open on the replica and none will be sent to it any more. It is asked in
+    /// the moment in which the replica's record ceases to be `ready`; whoever routes may learn that later,
+    /// and has to before this resolves. Dropped when the replica becomes ready again, or is gone.
+    fn drained(&self, app: &AppName, node: &NodeName, replica: &ReplicaName) -> BoxFuture<()>;
+}
+
+/// An agent that was not started.
+pub struct Agent {
+    config: Config,
+    deps: Deps,
+}
+
+/// Why an agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No keeper: the machine's or the installation's fault.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
+    /// The folder for replicas can't be used.
+    #[error("use {}: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The fabric doesn't take this node's records: the wrong key, most likely.
+    #[error("publish the node: {0}")]
+    Fabric(#[from] fabric::Refused),
+}
+
+/// A running agent. Dropping it is [`AgentHandle::detach`] without waiting.
+#[derive(Debug)]
+pub struct AgentHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    /// An agent of this shape; nothing happens yet.
+    #[must_use]
+    pub const fn new(config: Config, deps: Deps) -> Self {
+        Self { config, deps }
+    }
+
+    /// Takes over what runs on this node already, publishes the node, and begins to reconcile.
+    pub async fn start(self) -> Result<AgentHandle, StartError> {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let shell = Shell::start(self.config, self.deps).await?;
+        let task = tokio::spawn(shell.run(receiver));
+        Ok(AgentHandle { commands, task })
+    }
+}
+
+impl AgentHandle {
+    /// Drains and stops every replica of this node, takes its records back, and returns when all are gone.
+    pub async fn stop(self) {
+        self.end(Command::Stop).await;
+    }
+
+    /// Ceases to reconcile and leaves everything as it is, for the next agent to take over.
+    pub async fn detach(self) {
+        self.end(Command::Detach).await;
+    }
+
+    /// A spore that may have been missing is in the repository.
+    pub fn spore_arrived(&self, digest: Digest) {
+        let _ = self.commands.send(Command::SporeArrived(digest));
+    }
+
+    /// Somebody may be trusted who wasn't. The trust store and the records are watched anyway, the store
+    /// once a second while a replica waits for it; this saves that second.
+    pub fn trust_changed(&self) {
+        let _ = self.commands.send(Command::TrustChanged);
+    }
+
+    async fn end(self, how: fn(oneshot::Sender<()>) -> Command) {
+        let (done, ended) = oneshot::channel();
+        let _ = self.commands.send(how(done));
+        // An agent that is gone already has nothing left to end.
+        let _ = ended.await;
+        let _ = self.task.await;
+    }
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! One replica: where it is in its life, and what of that others see.
+
+use std::time::Duration;
+
+use genome::{Endpoint, Exit, ReplicaState};
+use types::{NodeName, Timestamp, Workload};
+
+use super::message::{Launch, Now};
+
+/// The longest message of a record; the rest is in the logs.
+const MAX_MESSAGE: usize = 1000;
+
+#[derive(Debug, Clone)]
+pub(super) struct Replica {
+    /// What was, is or is about to be launched.
+    pub launch: Launch,
+    /// Later ones are younger.
+    pub serial: u64,
+    /// The plan it was last wanted by.
+    pub generation: u64,
+    pub phase: Phase,
+    pub pid: Option<u32>,
+    pub exit: Option<Exit>,
+    pub message: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// It has once been ready for as long as its plan's warm-up: a later failure is its own, not its release's.
+    pub proven: bool,
+    pub ready_at: Option<Duration>,
+    /// The number of its last drain, so that an answer to an earlier one isn't taken for this one's.
+    pub drains: u32,
+    /// A launch that is under way at this time gets a record.
+    pub announce_at: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The shell pulls, verifies, extracts.
+    Preparing,
+    /// Extracted; waits for a port or a predecessor to be out of the way.
+    Prepared,
+    /// The keeper was asked for a process.
+    Spawning,
+    /// The process runs and is not ready yet; a worker is at the given time.
+    Probing { settled: Option<Duration> },
+    /// It serves; the next check is due then, or none is, or one is under way.
+    Ready { next_probe: Option<Duration>, misses: u32 },
+    /// It serves what it has.
+    Draining(Drain),
+    /// The keeper was told to end it.
+    Terminating { then: Then, insist_at: Duration },
+    /// Not wanted any more while it was being prepared or spawned.
+    Abandoned,
+    /// Failed; is launched again then.
+    Backoff { until: Duration },
+    /// Can't run here.
+    Refused,
+    /// A job that is done.
+    Completed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Drain {
+    /// It stays for so long whatever happens, to step in again should its successor die.
+    pub not_before: Duration,
+    /// It goes then even if requests are open.
+    pub deadline: Duration,
+    /// The edge has let go of it.
+    pub drained: bool,
+    /// It must not step in again: its place, port or turn is given away.
+    pub for_good: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It is gone.
+    Gone,
+    /// It has failed, and is launched again.
+    Failed { slow: bool, reason: String },
+}
+
+impl Replica {
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether it holds, or is about to hold, what a process holds.
+    pub(super) const fn is_occupied(&self) -> bool {
+        !matches!(self.phase, Phase::Backoff { .. } | Phase::Refused | Phase::Completed)
+    }
+
+    /// Whether it has or may have a process.
+    pub(super) const fn is_alive(&self) -> bool {
+        self.is_occupied() && !matches!(self.phase, Phase::Preparing | Phase::Prepared)
+    }
+
+    /// Whether it is on its way out and can't turn round.
+    pub(super) const fn is_going(&self) -> bool {
+        matches!(self.phase, Phase::Abandoned | Phase::Terminating { then: Then::Gone, .. })
+    }
+
+    /// How near it is to serving, for choosing the one that stands for its slot.
+    pub(super) const fn rank(&self) -> u8 {
+        match self.phase {
+            Phase::Ready { .. } => 10,
+            Phase::Draining(_) => 9,
+            Phase::Completed => 8,
+            Phase::Probing { .. } => 7,
+            Phase::Spawning => 6,
+            Phase::Prepared => 5,
+            Phase::Preparing => 4,
+            Phase::Terminating { .. } => 3,
+            Phase::Backoff { .. } => 2,
+            Phase::Refused => 1,
+            Phase::Abandoned => 0,
+        }
+    }
+
+    /// When something is to be done about it without anything else happening.
+    pub(super) fn deadline(&self, published: bool) -> Option<Duration> {
+        let announce = (!published).then_some(self.announce_at);
+        match &self.phase {
+            Phase::Preparing | Phase::Prepared | Phase::Spawning => announce,
+            Phase::Probing { settled } => announce.into_iter().chain(*settled).min(),
+            Phase::Ready { next_probe, .. } => *next_probe,
+            Phase::Draining(drain) => Some(drain.ends_at()),
+            Phase::Terminating { insist_at, .. } => Some(*insist_at),
+            Phase::Backoff { until } => Some(*until),
+            Phase::Abandoned | Phase::Refused | Phase::Completed => None,
+        }
+    }
+
+    /// What others see of it; nothing when there is nothing worth a record.
+    pub(super) fn visible(&self, now: Now, published: bool) -> Option<ReplicaState> {
+        let early = |state| (published || now.mono >= self.announce_at).then_some(state);
+        match &self.phase {
+            Phase::Preparing if self.launch.id.attempt == 1 => early(ReplicaState::Verifying),
+            Phase::Preparing | Phase::Prepared | Phase::Spawning | Phase::Probing { .. } => {
+                early(ReplicaState::Launching)
+            }
+            Phase::Ready { .. } => Some(ReplicaState::Ready),
+            Phase::Draining(_) => Some(ReplicaState::Draining),
+            Phase::Abandoned | Phase::Terminating { then: Then::Gone, .. } => {
+                published.then_some(ReplicaState::Draining)
+            }
+            Phase::Terminating { then: Then::Failed { .. }, .. } | Phase::Backoff { .. } => {
+                Some(ReplicaState::Backoff)
+            }
+            Phase::Refused => Some(ReplicaState::Refused),
+            Phase::Completed => Some(ReplicaState::Completed),
+        }
+    }
+
+    /// Its record in `state`. Process and address are told of what serves only: one record less a launch.
+    pub(super) fn endpoint(&self, node: &NodeName, state: ReplicaState, since: Timestamp) -> Endpoint {
+        let launch = &self.launch;
+        let serving = matches!(state, ReplicaState::Ready | ReplicaState::Draining);
+        let ended = matches!(state, ReplicaState::Backoff | ReplicaState::Completed);
+        Endpoint {
+            app_name: launch.app.clone(),
+            url: if serving { launch.url() } else { String::new() },
+            node_id: node.clone(),
+            replica: launch.id.replica.clone(),
+            slot: launch.slot,
+            digest: launch.digest,
+            version: launch.version.clone(),
+            revision: launch.revision.clone(),
+            state,
+            provides: launch.provides.clone(),
+            restarts: launch.restarts,
+            pid: self.pid.filter(|_| serving),
+            exit: self.exit.filter(|_| ended),
+            message: cut(&self.message),
+            since,
+        }
+    }
+}
+
+impl Drain {
+    /// When it is over, as things stand.
+    pub(super) fn ends_at(&self) -> Duration {
+        if self.drained { self.not_before } else { self.not_before.max(self.deadline) }
+    }
+}
+
+impl Launch {
+    /// Where it listens, as its node reaches it; empty without a port.
+    #[must_use]
+    pub fn url(&self) -> String {
+        if self.workload != Workload::Service || self.port == 0 {
+            return String::new();
+        }
+        let raw = !self.provides.is_empty() && self.provides.iter().all(|what| what == "tcp");
+        format!("{}://127.0.0.1:{}", if raw { "tcp" } else { "http" }, self.port)
+    }
+
+    /// Its SIGTERM grace, and how long its open requests may go on.
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+}
+
+/// `text`, short enough for a record.
+pub(super) fn cut(text: &str) -> String {
+    text.char_indices()
+        .nth(MAX_MESSAGE)
+        .map_or_else(|| text.to_owned(), |(end, _)| format!("{}…", &text[..end]))
+}

@@ -1,0 +1,7 @@
+mod adoption;
+mod failing;
+mod jobs;
+mod records;
+mod rig;
+mod starting;
+mod updating;

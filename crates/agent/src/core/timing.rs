@@ -1,0 +1,63 @@
+//! How long things may take, and how long a failing replica waits.
+
+use std::time::Duration;
+
+use super::rng::Rng;
+
+/// The periods of a replica's life; tests and the simulation shorten them.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// A launch that is not ready after so long gets a record that says where it is. A fast one costs one
+    /// signed record instead of three.
+    pub announce: Duration,
+    /// A worker counts as ready when it has run for so long: it has no port to ask, and one that dies at
+    /// once must not replace one that works.
+    pub settle: Duration,
+    /// Between two health checks of a ready replica, give or take a fifth.
+    pub probe_every: Duration,
+    /// So many failed checks in a row end a replica.
+    pub probe_misses: u32,
+    /// A replica that was ready for so long starts with a clean record.
+    pub stable: Duration,
+    /// The wait after the second failure in a row; the first is retried at once.
+    pub backoff_min: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+    /// A process that was told to go and is still there after grace and this is killed again.
+    pub insist: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            announce: Duration::from_millis(50),
+            settle: Duration::from_millis(500),
+            probe_every: Duration::from_secs(5),
+            probe_misses: 3,
+            stable: Duration::from_secs(60),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            insist: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Timing {
+    /// The wait after this many failures in a row.
+    pub(super) fn backoff(&self, failures: u32, rng: &mut Rng) -> Duration {
+        let Some(doublings) = failures.checked_sub(2) else { return Duration::ZERO };
+        let base = self.backoff_min.saturating_mul(1 << doublings.min(16)).min(self.backoff_max);
+        around(base, rng).clamp(self.backoff_min, self.backoff_max)
+    }
+
+    /// The wait until the next health check.
+    pub(super) fn next_probe(&self, rng: &mut Rng) -> Duration {
+        around(self.probe_every, rng)
+    }
+}
+
+/// `base`, give or take a fifth, so that what failed together isn't tried again together.
+fn around(base: Duration, rng: &mut Rng) -> Duration {
+    let percent = 80 + rng.below(41);
+    base.saturating_mul(percent) / 100
+}

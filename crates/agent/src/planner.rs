@@ -1,0 +1,99 @@
+//! The decision that follows from the fabric as it stands, derived once for all agents of a machine.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cortex::{Decision, Planned, World};
+use fabric::{Fabric, View};
+use types::NodeName;
+
+use crate::core::PlanNote;
+
+/// Whether a node takes work: known to live, and not drained.
+pub type TakesWork = dyn Fn(&NodeName) -> bool + Send + Sync;
+
+/// What should run, of all nodes. Share one between the agents of a machine: it decides once for all.
+pub struct Planner {
+    fabric: Fabric,
+    takes_work: Box<TakesWork>,
+    last: Mutex<Option<Decided>>,
+}
+
+/// A decision, and what it was derived from.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// What was known.
+    pub view: Arc<View>,
+    /// What follows from it.
+    pub decision: Arc<Decision>,
+}
+
+impl Planner {
+    /// A planner over `fabric`; nodes that don't take work get none, and what they have goes elsewhere.
+    pub fn new(fabric: Fabric, takes_work: impl Fn(&NodeName) -> bool + Send + Sync + 'static) -> Self {
+        Self { fabric, takes_work: Box::new(takes_work), last: Mutex::default() }
+    }
+
+    /// What should run as things stand.
+    #[must_use]
+    pub fn decided(&self) -> Decided {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = self.fabric.view();
+        if let Some(decided) = last.as_ref().filter(|decided| decided.view.version == view.version) {
+            return decided.clone();
+        }
+        let decision = Arc::new(cortex::decide(&self.world(&view)));
+        let decided = Decided { view, decision };
+        *last = Some(decided.clone());
+        decided
+    }
+
+    /// Derives anew at the next question: which nodes take work has changed.
+    pub fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn world<'a>(&self, view: &'a View) -> World<'a> {
+        let plans = view.plans.values();
+        World {
+            plans: plans.map(|entry| Planned { generation: entry.generation, plan: &entry.value }).collect(),
+            budgets: view.budgets.values().map(|entry| &*entry.value).collect(),
+            nodes: view
+                .nodes
+                .values()
+                .map(|node| &**node)
+                .filter(|node| (self.takes_work)(&node.node_id))
+                .collect(),
+            endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
+            observed: view.observed.values().map(|observed| &**observed).collect(),
+            demand: BTreeMap::new(),
+        }
+    }
+}
+
+impl Decided {
+    /// What is said of each plan.
+    pub(crate) fn plan_notes(&self) -> BTreeMap<types::AppName, PlanNote> {
+        let note = |(app, entry): (&types::AppName, &fabric::Entry<genome::Plan>)| {
+            let plan = &entry.value;
+            let release = &plan.release;
+            let version =
+                if release.version.is_empty() { release.digest.short() } else { release.version.clone() };
+            let count = if plan.min == plan.max {
+                plan.min.to_string()
+            } else {
+                format!("{} to {}", plan.min, plan.max)
+            };
+            let fallback = self.decision.apps.get(app).and_then(|decision| decision.fallback.clone());
+            let summary = format!("plan {}: {count} of {app} {version}", entry.generation);
+            (app.clone(), PlanNote { generation: entry.generation, summary, fallback })
+        };
+        self.view.plans.iter().map(note).collect()
+    }
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("fabric", &self.fabric).finish_non_exhaustive()
+    }
+}

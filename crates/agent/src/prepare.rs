@@ -1,0 +1,182 @@
+//! From a digest to a program that may be run: get, open, trust, compare with the plan, extract.
+//!
+//! The publisher is asked for before a byte is written, and what is hashed is what is run: the program is
+//! handed on as the descriptor of the inode that was hashed. Blocks; never spawns.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cortex::Assignment;
+use spore::{Extracted, Manifest, Provides, SporeError};
+use types::{PublicKey, Workload};
+
+use crate::core::{Check, Facts, Unprepared};
+
+/// Whether spores of a publisher may run here; the error says why that can't be told.
+pub(crate) type Trusts = dyn Fn(&PublicKey) -> Result<bool, String> + Send + Sync;
+
+/// What it takes to prepare a launch.
+pub(crate) struct Order<'a> {
+    pub wanted: &'a Assignment,
+    pub repo: &'a repo::Repo,
+    pub trusts: &'a Trusts,
+    /// The folder to extract into; what is left there of an earlier launch is removed.
+    pub into: &'a Path,
+    /// The `PATH` in which interpreters are looked for.
+    pub search: &'a str,
+}
+
+/// A program on disk, its content checked.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub extracted: Extracted,
+    pub manifest: Manifest,
+    /// What runs it when it isn't native: the program and its own arguments.
+    pub interpreter: Option<(PathBuf, Vec<String>)>,
+}
+
+impl Prepared {
+    /// What the core wants to know of it.
+    pub(crate) fn facts(&self) -> Facts {
+        let manifest = &self.manifest;
+        let service = manifest.workload == Workload::Service;
+        Facts {
+            version: manifest.version.clone(),
+            provides: manifest.provides.iter().map(|what| name(*what).to_owned()).collect(),
+            check: service.then(|| check(manifest)),
+            health: Duration::from_millis(manifest.health.timeout_ms),
+        }
+    }
+}
+
+/// Does all of it.
+pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
+    let digest = &order.wanted.release.digest;
+    let failed = |error: &dyn Display| Unprepared::Failed(format!("failed to {error}"));
+    let file = order.repo.get(digest).map_err(|error| match error {
+        repo::Error::NotFound { .. } => Unprepared::Failed(format!(
+            "the spore {digest} is not in the repository; publish it with: mesh publish"
+        )),
+        other => failed(&other),
+    })?;
+    let spore = spore::open(file).map_err(|error| unprepared(&error))?;
+    let manifest = spore.manifest().clone();
+    trusted(&manifest, order.trusts)?;
+    matches(&manifest, order.wanted)?;
+    let interpreter = interpreter(&manifest, order.search)?;
+    clear(order.into).map_err(|error| failed(&format_args!("clear {}: {error}", order.into.display())))?;
+    let extracted = spore.extract(Some(digest), order.into).map_err(|error| unprepared(&error))?;
+    Ok(Prepared { extracted, manifest, interpreter })
+}
+
+/// Removes a run folder; that there is none is fine.
+pub(crate) fn clear(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// What the machine did may go better next time; what the bundle is won't.
+fn unprepared(error: &SporeError) -> Unprepared {
+    let reason = format!("failed to {error}");
+    match error {
+        SporeError::Read(_) | SporeError::Exists(_) | SporeError::Write { .. } | SporeError::Changed(_) => {
+            Unprepared::Failed(reason)
+        }
+        _ => Unprepared::Refused(reason),
+    }
+}
+
+fn trusted(manifest: &Manifest, trusts: &Trusts) -> Result<(), Unprepared> {
+    let key = &manifest.public_key;
+    match trusts(key) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Unprepared::Refused(format!(
+            "{} {} was signed by {}, whom nobody here trusts; if you do: mesh trust add {key}",
+            manifest.name,
+            manifest.version,
+            key.fingerprint(),
+        ))),
+        Err(reason) => Err(Unprepared::Failed(reason)),
+    }
+}
+
+/// The planner counted with what the plan says; a spore that says something else was not planned for.
+fn matches(manifest: &Manifest, wanted: &Assignment) -> Result<(), Unprepared> {
+    let release = &wanted.release;
+    let differs = |what: &str, plan: &dyn Display, spore: &dyn Display| {
+        Err(Unprepared::Refused(format!(
+            "the plan says {what} {plan}, its spore says {spore}; deploy the spore again"
+        )))
+    };
+    if manifest.name != wanted.app {
+        return differs("app", &wanted.app, &manifest.name);
+    }
+    if manifest.workload != release.workload {
+        return differs("workload", &kind(release.workload), &kind(manifest.workload));
+    }
+    if !release.version.is_empty() && manifest.version != release.version {
+        return differs("version", &release.version, &manifest.version);
+    }
+    if manifest.nutrients != release.nutrients {
+        let text =
+            |needs: types::Nutrients| format!("{} cpu_milli, {} memory_mb", needs.cpu_milli, needs.memory_mb);
+        return differs("nutrients", &text(release.nutrients), &text(manifest.nutrients));
+    }
+    Ok(())
+}
+
+fn interpreter(manifest: &Manifest, search: &str) -> Result<Option<(PathBuf, Vec<String>)>, Unprepared> {
+    let mut words = manifest.interpreter_words();
+    let Some(program) = words.next() else { return Ok(None) };
+    let rest = words.map(str::to_owned).collect();
+    let found = if program.contains('/') {
+        Some(PathBuf::from(program)).filter(|path| path.is_absolute() && is_program(path))
+    } else {
+        std::env::split_paths(search).map(|folder| folder.join(program)).find(|path| is_program(path))
+    };
+    match found {
+        Some(path) => Ok(Some((path, rest))),
+        None => Err(Unprepared::Refused(format!(
+            "its interpreter {program:?} is not installed on this node (PATH is {search}); install it, then: mesh restart {}",
+            manifest.name
+        ))),
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn check(manifest: &Manifest) -> Check {
+    let offers = |what| manifest.provides.contains(&what);
+    if offers(Provides::Http) || manifest.provides.is_empty() {
+        Check::Http(manifest.health.path.clone())
+    } else if offers(Provides::H2c) {
+        Check::H2c
+    } else {
+        Check::Tcp
+    }
+}
+
+const fn name(what: Provides) -> &'static str {
+    match what {
+        Provides::Http => "http",
+        Provides::H2c => "h2c",
+        Provides::Tcp => "tcp",
+    }
+}
+
+const fn kind(workload: Workload) -> &'static str {
+    match workload {
+        Workload::Service => "service",
+        Workload::Worker => "worker",
+        Workload::Job => "job",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use genome::Release;
+use serde_json::{Value, json};
+use spore::{Source, Template, pack};
+use tempfile::TempDir;
+use types::{AppName, Digest, Nutrients, SignError, Signature, Signer, Timestamp};
+
+use super::*;
+
+struct Fixture {
+    dir: TempDir,
+    repo: repo::Repo,
+    digest: Digest,
+    key: PublicKey,
+}
+
+struct Key(soul::SecretKey);
+
+impl Signer for Key {
+    fn public_key(&self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        self.0.sign(message)
+    }
+}
+
+fn template() -> Value {
+    json!({
+        "kind": "Spore", "name": "billing", "version": "v1", "command": "billing", "args": ["a"],
+        "env": { "GREETING": "hi" }, "provides": ["http"],
+        "nutrients": { "cpu_milli": 200, "memory_mb": 128 }, "slo": { "p99_budget_ms": 300 },
+        "security": { "lsm_profile": "demo", "read_only_fs": false },
+    })
+}
+
+fn fixture(change: impl Fn(&mut Value)) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let mut document = template();
+    change(&mut document);
+    let binary = dir.path().join("binary");
+    std::fs::write(&binary, "#!/bin/sh\n").unwrap();
+    let keys = soul::KeyStore::open(&dir.path().join("keys")).unwrap();
+    let (key, _) = keys.ensure("publisher").unwrap();
+    let key = Key(key);
+    let template = Template::from_slice(&serde_json::to_vec(&document).unwrap()).unwrap();
+    let source = Source { binary: &binary, files: Vec::new(), created_at: Timestamp::from_secs(1) };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    pack(&template, &source, &key, &mut bytes).unwrap();
+    let repo = repo::Repo::open(dir.path().join("repo")).unwrap();
+    let (digest, _) = repo.put(bytes.into_inner().as_slice()).unwrap();
+    Fixture { repo, digest, key: key.public_key(), dir }
+}
+
+impl Fixture {
+    fn wanted(&self) -> Assignment {
+        let release = Release {
+            digest: self.digest,
+            version: "v1".into(),
+            workload: Workload::Service,
+            nutrients: Nutrients { cpu_milli: 200, memory_mb: 128 },
+            port: 0,
+            env: Default::default(),
+            restart: 0,
+        };
+        Assignment {
+            app: AppName::new("billing").unwrap(),
+            slot: 0,
+            revision: release.revision(),
+            release,
+            generation: 1,
+            warmup: Duration::ZERO,
+            grace: Duration::ZERO,
+        }
+    }
+
+    fn prepare(&self, wanted: &Assignment, trusted: bool) -> Result<Prepared, Unprepared> {
+        let search = self.dir.path().join("bin");
+        prepare(&Order {
+            wanted,
+            repo: &self.repo,
+            trusts: &move |_| Ok(trusted),
+            into: &self.dir.path().join("run"),
+            search: search.to_str().unwrap(),
+        })
+    }
+
+    fn left_nothing(&self) -> bool {
+        !self.dir.path().join("run").exists()
+    }
+}
+
+fn refused(result: Result<Prepared, Unprepared>) -> String {
+    match result {
+        Err(Unprepared::Refused(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_trusted_spore_that_is_what_the_plan_says_is_extracted() {
+    let fixture = fixture(|_| ());
+    let prepared = fixture.prepare(&fixture.wanted(), true).unwrap();
+    let facts = prepared.facts();
+    assert_eq!((facts.version.as_str(), facts.health), ("v1", Duration::from_secs(6)));
+    assert_eq!(facts.check, Some(Check::Http("/health".into())));
+    assert!(prepared.extracted.program.is_file());
+    std::fs::write(prepared.extracted.dir.join("leftover"), "x").unwrap();
+    let again = fixture.prepare(&fixture.wanted(), true).unwrap();
+    assert!(!again.extracted.dir.join("leftover").exists(), "every launch begins with what was signed");
+}
+
+#[test]
+fn an_unknown_publisher_is_named_with_the_command_that_trusts_it() {
+    let fixture = fixture(|_| ());
+    let reason = refused(fixture.prepare(&fixture.wanted(), false));
+    assert!(reason.contains(&fixture.key.fingerprint().to_string()), "{reason}");
+    assert!(reason.ends_with(&format!("mesh trust add {}", fixture.key)), "{reason}");
+    assert!(fixture.left_nothing());
+}
+
+#[test]
+fn a_spore_that_is_not_what_the_plan_says_is_refused_with_the_difference() {
+    let fixture = fixture(|_| ());
+    for (change, expected) in [
+        (
+            (|wanted: &mut Assignment| wanted.app = AppName::new("other").unwrap()) as fn(&mut Assignment),
+            "the plan says app other, its spore says billing",
+        ),
+        (|wanted| wanted.release.version = "v2".into(), "the plan says version v2, its spore says v1"),
+        (
+            |wanted| wanted.release.workload = Workload::Job,
+            "the plan says workload job, its spore says service",
+        ),
+        (
+            |wanted| wanted.release.nutrients.memory_mb = 1,
+            "the plan says nutrients 200 cpu_milli, 1 memory_mb, its spore says 200 cpu_milli, 128 memory_mb",
+        ),
+    ] {
+        let mut wanted = fixture.wanted();
+        change(&mut wanted);
+        let reason = refused(fixture.prepare(&wanted, true));
+        assert!(reason.starts_with(expected), "{reason}");
+        assert!(fixture.left_nothing());
+    }
+}
+
+#[test]
+fn a_plan_that_does_not_say_the_version_takes_the_spores() {
+    let fixture = fixture(|_| ());
+    let mut wanted = fixture.wanted();
+    wanted.release.version.clear();
+    assert_eq!(fixture.prepare(&wanted, true).unwrap().facts().version, "v1");
+}
+
+#[test]
+fn a_missing_spore_may_come_and_a_damaged_one_does_not_get_better() {
+    let fixture = fixture(|_| ());
+    let mut wanted = fixture.wanted();
+    wanted.release.digest = Digest::of(b"another");
+    assert!(matches!(fixture.prepare(&wanted, true), Err(Unprepared::Failed(reason))
+        if reason.contains("is not in the repository; publish it with: mesh publish")));
+    let path = fixture.repo.path(&fixture.digest).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    refused(fixture.prepare(&fixture.wanted(), true));
+    assert!(fixture.left_nothing());
+}
+
+#[test]
+fn an_interpreter_is_found_in_path_or_its_absence_is_said() {
+    let fixture = fixture(|document| document["interpreter"] = json!("mylang -x -y"));
+    let reason = refused(fixture.prepare(&fixture.wanted(), true));
+    assert!(reason.starts_with("its interpreter \"mylang\" is not installed on this node"), "{reason}");
+    let folder = fixture.dir.path().join("bin");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("mylang"), "").unwrap();
+    refused(fixture.prepare(&fixture.wanted(), true));
+    std::fs::set_permissions(folder.join("mylang"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let prepared = fixture.prepare(&fixture.wanted(), true).unwrap();
+    assert_eq!(prepared.interpreter, Some((folder.join("mylang"), vec!["-x".into(), "-y".into()])));
+}
+
+#[test]
+fn what_cannot_be_told_of_trust_is_no_trust() {
+    let fixture = fixture(|_| ());
+    let wanted = fixture.wanted();
+    let order = Order {
+        wanted: &wanted,
+        repo: &fixture.repo,
+        trusts: &|_| Err("trust.json is damaged".into()),
+        into: &fixture.dir.path().join("run"),
+        search: "",
+    };
+    assert_eq!(prepare(&order).unwrap_err(), Unprepared::Failed("trust.json is damaged".into()));
+    assert!(fixture.left_nothing());
+}
+
+#[test]
+fn how_health_is_asked_follows_from_what_is_offered() {
+    for (provides, expected) in [
+        (json!(["http", "h2c"]), Check::Http("/health".into())),
+        (json!(["h2c"]), Check::H2c),
+        (json!(["tcp"]), Check::Tcp),
+    ] {
+        let fixture = fixture(|document| document["provides"] = provides.clone());
+        assert_eq!(fixture.prepare(&fixture.wanted(), true).unwrap().facts().check, Some(expected));
+    }
+}

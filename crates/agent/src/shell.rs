@@ -1,0 +1,232 @@
+//! The shell: carries out what the core asks for, and tells it what came of it.
+//!
+//! One task an agent. It wakes when the fabric changes, when the keeper tells of an exit, when something
+//! that takes time has come to its end, and at the core's own deadlines; it never polls for any of these.
+//! What takes time runs in tasks of `tasks` (or on blocking threads), and reports through `reports`.
+
+mod adoption;
+mod keeping;
+mod launching;
+mod probing;
+mod records;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use membrane::{Events, Keeper, KeeperEvent};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use types::{Digest, PublicKey, ReplicaName};
+
+use crate::agent::{Config, Deps, StartError};
+use crate::core::{Action, Core, Input, LaunchId, Now, World};
+use crate::prepare::Prepared;
+
+/// How often the trust store is looked at while a replica waits for its publisher to be trusted.
+const TRUST_EVERY: Duration = Duration::from_secs(1);
+
+/// What the handle says.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Stop(oneshot::Sender<()>),
+    Detach(oneshot::Sender<()>),
+    SporeArrived(Digest),
+    TrustChanged,
+}
+
+/// What a task has to report.
+enum Report {
+    Input(Input),
+    Prepared(LaunchId, Box<Prepared>),
+}
+
+/// What the shell holds for one launch until it is cleaned.
+#[derive(Default)]
+struct Held {
+    prepared: Option<Box<Prepared>>,
+    port: Option<u16>,
+}
+
+pub(crate) struct Shell {
+    config: Arc<Config>,
+    deps: Deps,
+    core: Core,
+    began: Instant,
+    changes: fabric::Changes,
+    /// The present connection; tasks that lose it wait for the next one.
+    keeper: watch::Sender<Keeper>,
+    keeper_events: Events,
+    /// When to look for a keeper again, after it was lost and none could be started.
+    keeper_retry: Option<Instant>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    reporter: mpsc::UnboundedSender<Report>,
+    tasks: JoinSet<()>,
+    /// So many spores are hashed and extracted at once.
+    extracting: Arc<Semaphore>,
+    held: BTreeMap<LaunchId, Held>,
+    drains: BTreeMap<ReplicaName, AbortHandle>,
+    probes: BTreeMap<LaunchId, AbortHandle>,
+    /// Whom the trust store trusted when it was last looked at.
+    trusted: Vec<PublicKey>,
+    /// When it is looked at next, if a replica waits for it.
+    trust_at: Instant,
+    world: World,
+    /// Who waits for the end.
+    stopping: Option<oneshot::Sender<()>>,
+}
+
+impl Shell {
+    /// Attaches to the keeper, takes over what is there, publishes the node.
+    pub(crate) async fn start(config: Config, deps: Deps) -> Result<Self, StartError> {
+        let (keeper, processes, keeper_events) = Keeper::attach(deps.keeper.clone()).await?;
+        let (reporter, reports) = mpsc::unbounded_channel();
+        let began = Instant::now();
+        let seed = getrandom::u64().unwrap_or_default();
+        let now = Now { mono: Duration::ZERO, wall: (deps.clock)() };
+        let core = Core::new(config.node.clone(), config.timing, seed, now);
+        let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
+        let mut shell = Self {
+            core,
+            began,
+            changes: deps.fabric.subscribe(),
+            keeper: watch::Sender::new(keeper),
+            keeper_events,
+            keeper_retry: None,
+            reports,
+            reporter,
+            tasks: JoinSet::new(),
+            extracting: Arc::new(Semaphore::new(workers)),
+            held: BTreeMap::new(),
+            drains: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            trusted: Vec::new(),
+            trust_at: began,
+            world: World::default(),
+            stopping: None,
+            config: Arc::new(config),
+            deps,
+        };
+        let adoption = shell.found(processes).await;
+        shell.tidy_run_dir(&adoption)?;
+        shell.tell(Input::Adopt(Box::new(adoption))).await;
+        shell.publish_node()?;
+        Ok(shell)
+    }
+
+    /// Reconciles until it is told to end.
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let detached = loop {
+            while self.tasks.try_join_next().is_some() {}
+            if self.stopping.is_some() && self.core.is_idle() {
+                break None;
+            }
+            let deadline = self.next_deadline();
+            let waits_for_trust = self.core.waits_for_trust();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Stop(done)) => {
+                        self.stopping = Some(done);
+                        self.tell(Input::Shutdown).await;
+                    }
+                    Some(Command::Detach(done)) => break Some(done),
+                    Some(Command::SporeArrived(digest)) => self.tell(Input::SporeArrived(digest)).await,
+                    Some(Command::TrustChanged) => self.tell(Input::TrustChanged).await,
+                    None => break None,
+                },
+                event = self.keeper_events.next(), if self.keeper_retry.is_none() => match event {
+                    Some(KeeperEvent::Exited { id, exit }) => self.exited(&id, exit),
+                    Some(KeeperEvent::Lost) | None => self.attach_again().await,
+                },
+                Some(report) = self.reports.recv() => self.report(report).await,
+                _ = self.changes.changed() => self.look().await,
+                () = sleep_until(deadline) => self.wake().await,
+                () = sleep_until(self.trust_at), if waits_for_trust => self.look_at_trust().await,
+            }
+        };
+        self.tasks.shutdown().await;
+        if let Some(done) = self.stopping.take() {
+            self.remove_node();
+            let _ = done.send(());
+        }
+        if let Some(done) = detached {
+            let _ = done.send(());
+        }
+    }
+
+    async fn report(&mut self, report: Report) {
+        match report {
+            Report::Input(input) => {
+                if let Input::Unprepared(id, _) = &input {
+                    self.held.remove(id);
+                }
+                self.tell(input).await;
+            }
+            Report::Prepared(id, prepared) => {
+                let facts = prepared.facts();
+                self.held.entry(id.clone()).or_default().prepared = Some(prepared);
+                self.tell(Input::Prepared(id, facts)).await;
+            }
+        }
+    }
+
+    /// Looks at the fabric, and tells the core when what it says has changed for this node.
+    async fn look(&mut self) {
+        let decided = self.deps.planner.decided();
+        let world =
+            World { assignments: decided.decision.of_node(&self.config.node), plans: decided.plan_notes() };
+        if self.core.waits_for_trust() {
+            self.look_at_trust().await;
+        }
+        if world != self.world {
+            self.world = world.clone();
+            self.tell(Input::World(world)).await;
+        }
+    }
+
+    async fn wake(&mut self) {
+        if self.keeper_retry.is_some_and(|at| at <= Instant::now()) {
+            self.attach_again().await;
+        }
+        self.tell(Input::Tick).await;
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let core = self.core.deadline().map(|at| self.began + at);
+        let never = Instant::now() + Duration::from_secs(3600);
+        core.into_iter().chain(self.keeper_retry).min().unwrap_or(never)
+    }
+
+    async fn tell(&mut self, input: Input) {
+        let now = Now { mono: self.began.elapsed(), wall: (self.deps.clock)() };
+        for action in self.core.handle(input, now) {
+            self.act(action, now).await;
+        }
+    }
+
+    async fn act(&mut self, action: Action, now: Now) {
+        match action {
+            Action::Prepare(id, wanted) => self.prepare(id, wanted),
+            Action::Spawn(launch, wanted) => self.spawn(*launch, *wanted),
+            Action::Probe(launch, pid, probe) => self.probe(*launch, pid, probe),
+            Action::Drain(app, replica, drain) => self.drain(&app, replica, drain),
+            Action::Stop(id, grace) => self.stop(&id, grace),
+            Action::Kill(id) => self.kill(&id),
+            Action::Clean(id) => self.clean(id),
+            Action::Register(record) => self.register(*record, now).await,
+            Action::Unregister(app, replica) => self.unregister(&app, &replica, now),
+            Action::Observe(app, observing) => self.observe(app, observing, now),
+            Action::Emit(draft) => self.emit(draft, now),
+        }
+    }
+
+    /// Has the end of `task` reported as the input it results in.
+    fn spawn_task(&mut self, task: impl Future<Output = Input> + Send + 'static) -> AbortHandle {
+        let reporter = self.reporter.clone();
+        self.tasks.spawn(async move {
+            // Nobody listens any more once the agent has ended.
+            let _ = reporter.send(Report::Input(task.await));
+        })
+    }
+}

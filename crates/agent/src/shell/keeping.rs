@@ -1,0 +1,125 @@
+//! The keeper's side of a replica: its id there, its exits, and what is done when the keeper itself is lost.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use membrane::{Exit, Keeper, KeeperError, Process};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use types::{NodeName, ReplicaName};
+
+use super::Shell;
+use super::launching::SpawnOrder;
+use crate::core::{Input, LaunchId};
+
+/// How long after a failed try a keeper is looked for again.
+const KEEPER_RETRY: Duration = Duration::from_secs(1);
+/// The longest last line that goes into an event or a record.
+const MAX_LINE: usize = 300;
+
+/// What the keeper calls a launch: unique over all nodes that share it.
+pub(super) fn key(node: &NodeName, id: &LaunchId) -> String {
+    format!("{node}/{}/{}", id.replica, id.attempt)
+}
+
+/// The launch of `node` that the keeper calls so.
+pub(super) fn launch_of(node: &NodeName, key: &str) -> Option<LaunchId> {
+    let mut parts = key.splitn(3, '/');
+    if parts.next()? != node.as_str() {
+        return None;
+    }
+    let replica = ReplicaName::new(parts.next()?).ok()?;
+    Some(LaunchId { replica, attempt: parts.next()?.parse().ok()? })
+}
+
+/// Spawns; where the keeper is lost meanwhile, what it had begun is gone with it, and the next one is asked.
+pub(super) async fn keeper_spawn(
+    mut keepers: watch::Receiver<Keeper>,
+    order: SpawnOrder,
+) -> Result<Process, KeeperError> {
+    loop {
+        let keeper = keepers.borrow_and_update().clone();
+        let spawn = order.spawn().map_err(|error| KeeperError::Launch { text: format!("spawn: {error}") })?;
+        match keeper.spawn(spawn).await {
+            Err(KeeperError::Lost) => keepers.changed().await.map_err(|_| KeeperError::Lost)?,
+            other => return other,
+        }
+    }
+}
+
+/// The last line of a log, shortened; nothing where there is none.
+pub(super) async fn last_line(logs: PathBuf) -> String {
+    let read = tokio::task::spawn_blocking(move || membrane::tail(&logs, 1)).await;
+    let line = read.ok().and_then(Result::ok).and_then(|mut lines| lines.pop()).map(|line| line.text);
+    line.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_LINE).collect()
+}
+
+pub(super) const fn exit(exit: Exit) -> genome::Exit {
+    match exit {
+        Exit::Code(code) => genome::Exit::Code(code),
+        Exit::Signal(signal) => genome::Exit::Signal(signal),
+    }
+}
+
+impl Shell {
+    pub(super) fn exited(&mut self, key: &str, how: Exit) {
+        let Some(id) = launch_of(&self.config.node, key) else { return };
+        let logs = self.config.logs_dir.join(id.replica.as_str());
+        self.spawn_task(async move {
+            Input::Exited { id, exit: Some(exit(how)), last_line: last_line(logs).await }
+        });
+    }
+
+    pub(super) fn stop(&mut self, id: &LaunchId, grace: Duration) {
+        let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
+        self.tasks.spawn(async move { heard(&name, keeper.stop(&name, grace).await) });
+    }
+
+    pub(super) fn kill(&mut self, id: &LaunchId) {
+        let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
+        self.tasks.spawn(async move { heard(&name, keeper.kill(&name).await) });
+    }
+
+    /// The keeper is gone, and with it all workloads: a new one is started, and everything begins anew.
+    pub(super) async fn attach_again(&mut self) {
+        match Keeper::attach(self.deps.keeper.clone()).await {
+            Ok((keeper, processes, events)) => {
+                tracing::warn!(node = %self.config.node, "the keeper was lost and is there again");
+                self.keeper_retry = None;
+                self.keeper_events = events;
+                let adoption = self.found(processes).await;
+                self.tell(Input::Adopt(Box::new(adoption))).await;
+                self.keeper.send_replace(keeper);
+            }
+            Err(error) => {
+                tracing::error!(node = %self.config.node, %error, "failed to attach to the keeper again");
+                self.keeper_retry = Some(Instant::now() + KEEPER_RETRY);
+            }
+        }
+    }
+}
+
+/// What the keeper doesn't know any more has ended, and its exit is on the way.
+fn heard(name: &str, result: Result<(), KeeperError>) {
+    match result {
+        Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
+        Err(error) => tracing::warn!(%error, "failed to end {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_understood_by_its_own_node_only() {
+        let node = NodeName::new("node-1").unwrap();
+        let id = LaunchId { replica: ReplicaName::new("billing-abcde").unwrap(), attempt: 12 };
+        assert_eq!(launch_of(&node, &key(&node, &id)), Some(id.clone()));
+        let other = NodeName::new("node-10").unwrap();
+        assert_eq!(launch_of(&other, &key(&node, &id)), None);
+        for text in ["", "node-1", "node-1/billing-abcde", "node-1/billing-abcde/x", "node-1/-/1"] {
+            assert_eq!(launch_of(&node, text), None);
+        }
+    }
+}

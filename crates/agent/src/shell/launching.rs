@@ -1,0 +1,209 @@
+//! Launches: from a slot that is wanted to a process, and what is left of it cleaned away.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cortex::Assignment;
+use membrane::{KeeperError, Program, Spawn};
+use types::PublicKey;
+
+use super::keeping::{keeper_spawn, key};
+use super::{Held, Report, Shell};
+use crate::core::{Input, Launch, LaunchId, Unprepared};
+use crate::environment::environment;
+use crate::prepare::{self, Order, Prepared};
+
+impl Shell {
+    pub(super) fn prepare(&mut self, id: LaunchId, wanted: Box<Assignment>) {
+        self.held.insert(id.clone(), Held::default());
+        let (reporter, extracting) = (self.reporter.clone(), Arc::clone(&self.extracting));
+        let (repo, into) = (self.deps.repo.clone(), self.folder(&id));
+        let (trust, fabric) = (Arc::clone(&self.deps.trust), self.deps.fabric.clone());
+        let search = self.search_path();
+        self.tasks.spawn(async move {
+            let Ok(_permit) = extracting.acquire_owned().await else { return };
+            let prepared = tokio::task::spawn_blocking(move || {
+                let trusts = move |key: &PublicKey| match trust.trusts(key) {
+                    Ok(trusted) => Ok(trusted || fabric.view().trusts(key)),
+                    Err(error) => Err(format!("failed to {error}")),
+                };
+                prepare::prepare(&Order {
+                    wanted: &wanted,
+                    repo: &repo,
+                    trusts: &trusts,
+                    into: &into,
+                    search: &search,
+                })
+            })
+            .await;
+            let report = match prepared {
+                Ok(Ok(prepared)) => Report::Prepared(id, Box::new(prepared)),
+                Ok(Err(why)) => Report::Input(Input::Unprepared(id, why)),
+                Err(error) => {
+                    let why = Unprepared::Failed(format!("failed to prepare the spore: {error}"));
+                    Report::Input(Input::Unprepared(id, why))
+                }
+            };
+            // Nobody listens any more once the agent has ended.
+            let _ = reporter.send(report);
+        });
+    }
+
+    pub(super) fn spawn(&mut self, mut launch: Launch, wanted: Assignment) {
+        let id = launch.id.clone();
+        let Some(prepared) = self.held.get_mut(&id).and_then(|held| held.prepared.take()) else {
+            let reason = "failed to spawn what was never prepared".to_owned();
+            self.tasks.spawn(report(self.reporter.clone(), Input::NotSpawned(id, reason)));
+            return;
+        };
+        if launch.workload == types::Workload::Service {
+            let ports = &self.deps.ports;
+            launch.port = if launch.fixed_port == 0 {
+                ports.take(&mut || getrandom::u32().unwrap_or_default()).unwrap_or_default()
+            } else {
+                ports.keep(launch.fixed_port);
+                launch.fixed_port
+            };
+            self.held.entry(id.clone()).or_default().port = Some(launch.port).filter(|port| *port != 0);
+            if launch.port == 0 {
+                let reason = "failed to find a free port on this machine".to_owned();
+                self.tasks.spawn(report(self.reporter.clone(), Input::NotSpawned(id, reason)));
+                return;
+            }
+        }
+        let order = self.order(*prepared, &launch, &wanted);
+        let keeper = self.keeper.subscribe();
+        let port = launch.port;
+        self.spawn_task(async move {
+            match order {
+                Err(error) => Input::NotSpawned(id, format!("failed to hand the program over: {error}")),
+                Ok(order) => match keeper_spawn(keeper, order).await {
+                    Ok(process) => Input::Spawned { id, pid: process.pid, port },
+                    Err(error) => Input::NotSpawned(id, spawn_reason(&error)),
+                },
+            }
+        });
+    }
+
+    /// What the keeper is asked for.
+    fn order(
+        &self,
+        prepared: Prepared,
+        launch: &Launch,
+        wanted: &Assignment,
+    ) -> Result<SpawnOrder, serde_json::Error> {
+        let Prepared { extracted, manifest, interpreter } = prepared;
+        let config = &self.config;
+        let env = environment(
+            &config.environment,
+            &manifest.env,
+            &wanted.release.env,
+            launch,
+            &config.node,
+            &config.edge_url,
+        );
+        let (program, arg0, args) = match interpreter {
+            None => (
+                SpawnProgram::Opened(extracted.executable, extracted.program),
+                manifest.command,
+                manifest.args,
+            ),
+            Some((path, mut words)) => {
+                words.push(extracted.program.display().to_string());
+                words.extend(manifest.args);
+                (SpawnProgram::Path(path.clone()), path.display().to_string(), words)
+            }
+        };
+        Ok(SpawnOrder {
+            id: key(&config.node, &launch.id),
+            program,
+            arg0,
+            args,
+            env,
+            cwd: extracted.dir,
+            logs: config.logs_dir.join(launch.id.replica.as_str()),
+            note: serde_json::to_string(launch)?,
+        })
+    }
+
+    pub(super) fn clean(&mut self, id: LaunchId) {
+        if let Some(probe) = self.probes.remove(&id) {
+            probe.abort();
+        }
+        if let Some(port) = self.held.remove(&id).and_then(|held| held.port) {
+            self.deps.ports.give_back(port);
+        }
+        let keeper = self.keeper.borrow().clone();
+        let (name, folder) = (key(&self.config.node, &id), self.folder(&id));
+        self.tasks.spawn(async move {
+            match keeper.forget(&name).await {
+                // What was never spawned, or was forgotten before, is forgotten.
+                Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
+                Err(error) => tracing::warn!(%error, "failed to have the keeper forget {name}"),
+            }
+            let cleared = tokio::task::spawn_blocking(move || (prepare::clear(&folder), folder)).await;
+            if let Ok((Err(error), folder)) = cleared {
+                tracing::warn!(%error, "failed to remove {}", folder.display());
+            }
+        });
+    }
+
+    /// Where a launch is extracted: the replica's name, and the count of its launches from the second on.
+    pub(super) fn folder(&self, id: &LaunchId) -> PathBuf {
+        let name = id.replica.as_str();
+        let name = if id.attempt == 1 { name.to_owned() } else { format!("{name}-{}", id.attempt) };
+        self.config.run_dir.join(name)
+    }
+
+    /// The `PATH` that workloads get.
+    fn search_path(&self) -> String {
+        let path = self.config.environment.iter().find(|(name, _)| name == "PATH");
+        path.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+}
+
+/// A [`Spawn`] that can be made again: a keeper may be lost between asking and answering.
+pub(super) struct SpawnOrder {
+    pub id: String,
+    pub program: SpawnProgram,
+    pub arg0: String,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: PathBuf,
+    pub logs: PathBuf,
+    pub note: String,
+}
+
+pub(super) enum SpawnProgram {
+    Opened(std::fs::File, PathBuf),
+    Path(PathBuf),
+}
+
+impl SpawnOrder {
+    pub(super) fn spawn(&self) -> std::io::Result<Spawn> {
+        let program = match &self.program {
+            SpawnProgram::Opened(file, path) => {
+                Program::Opened { file: file.try_clone()?.into(), path: path.clone() }
+            }
+            SpawnProgram::Path(path) => Program::Path(path.clone()),
+        };
+        Ok(Spawn {
+            id: self.id.clone(),
+            program,
+            arg0: self.arg0.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            logs: self.logs.clone(),
+            note: self.note.clone(),
+        })
+    }
+}
+
+async fn report(reporter: tokio::sync::mpsc::UnboundedSender<Report>, input: Input) {
+    let _ = reporter.send(Report::Input(input));
+}
+
+fn spawn_reason(error: &KeeperError) -> String {
+    format!("failed to {error}")
+}

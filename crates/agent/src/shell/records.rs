@@ -1,0 +1,109 @@
+//! Records and events: what this node says, in the fabric and to people.
+
+use genome::{Endpoint, Node, Observed, Pressure, ReplicaState};
+use telemetry::{Event, EventKind};
+use tokio::time::Instant;
+use types::{AppName, PublicKey, ReplicaName};
+
+use super::{Shell, TRUST_EVERY};
+use crate::core::{Draft, Input, Now, Observing};
+
+impl Shell {
+    pub(super) fn publish_node(&self) -> Result<(), fabric::Refused> {
+        let config = &self.config;
+        let node = Node {
+            node_id: config.node.clone(),
+            host: config.host.clone(),
+            capacity: config.capacity,
+            labels: config.labels.clone(),
+            addresses: config.addresses.clone(),
+            version: config.version.clone(),
+            pressure: Pressure::None,
+        };
+        self.deps.fabric.publish_node(&node, &*self.deps.signer, (self.deps.clock)()).map(drop)
+    }
+
+    pub(super) fn remove_node(&self) {
+        let now = (self.deps.clock)();
+        said(
+            self.deps.fabric.remove_node(&self.config.node, &*self.deps.signer, now),
+            "remove the node's record",
+        );
+    }
+
+    pub(super) async fn register(&mut self, record: Endpoint, now: Now) {
+        if record.is_ready()
+            && let Some(drain) = self.drains.remove(&record.replica)
+        {
+            drain.abort();
+        }
+        let registered = self.deps.fabric.register_endpoint(&record, &*self.deps.signer, now.wall);
+        said(registered, "register an endpoint");
+        if record.state == ReplicaState::Completed {
+            // Once the keeper has forgotten the process, this record alone says that the job is done.
+            let fabric = self.deps.fabric.clone();
+            let flushed = tokio::task::spawn_blocking(move || fabric.flush()).await;
+            if let Ok(flushed) = flushed {
+                said(flushed, "write down that a job is done");
+            }
+        }
+    }
+
+    pub(super) fn unregister(&self, app: &AppName, replica: &ReplicaName, now: Now) {
+        let (node, key) = (&self.config.node, &*self.deps.signer);
+        said(self.deps.fabric.remove_endpoint(app, node, replica, key, now.wall), "remove an endpoint");
+    }
+
+    pub(super) fn observe(&self, app: AppName, observing: Observing, now: Now) {
+        let (node, key) = (self.config.node.clone(), &*self.deps.signer);
+        match observing {
+            Observing::Failed(failure) => {
+                let observed = Observed { node_id: node, app_name: app, failed: Some(failure) };
+                said(self.deps.fabric.observe(&observed, key, now.wall), "publish an observation");
+            }
+            Observing::Withdrawn => {
+                said(self.deps.fabric.remove_observed(&app, &node, key, now.wall), "withdraw an observation");
+            }
+        }
+    }
+
+    pub(super) fn emit(&self, draft: Draft, now: Now) {
+        let Draft { kind, app, replica, message } = draft;
+        let node = &self.config.node;
+        let name = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let (of, who) =
+            (name(app.as_ref().map(AppName::as_str)), name(replica.as_ref().map(ReplicaName::as_str)));
+        match kind {
+            EventKind::HealthFail | EventKind::SporeRefused | EventKind::RolledBack => {
+                tracing::warn!(%node, app = of, replica = who, event = kind.as_str(), "{message}");
+            }
+            _ => tracing::info!(%node, app = of, replica = who, event = kind.as_str(), "{message}"),
+        }
+        let event = Event { seq: 0, at: now.wall, kind, node: Some(node.clone()), app, replica, message };
+        (self.deps.events)(event);
+    }
+
+    /// Tells the core when somebody else is trusted than before.
+    pub(super) async fn look_at_trust(&mut self) {
+        self.trust_at = Instant::now() + TRUST_EVERY;
+        let trusted = self.trusted_now();
+        if trusted != self.trusted {
+            self.trusted = trusted;
+            self.tell(Input::TrustChanged).await;
+        }
+    }
+
+    /// Whom this machine and the mesh trust.
+    fn trusted_now(&self) -> Vec<PublicKey> {
+        let own = self.deps.trust.list().unwrap_or_default().into_iter().map(|trusted| trusted.public_key);
+        let view = self.deps.fabric.view();
+        own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect()
+    }
+}
+
+/// A record that could not be written is a fault of the machine or of the mesh's set-up; what runs goes on.
+fn said<T>(result: Result<T, fabric::Refused>, what: &str) {
+    if let Err(error) = result {
+        tracing::error!(%error, "failed to {what}");
+    }
+}
