@@ -4,11 +4,11 @@ use ed25519_dalek::Signer as _;
 use genome::{Budget, Endpoint, Plan, ReplicaState};
 use types::{AppName, Digest, NodeName, PublicKey, SignError, Signature, Signer, Timestamp};
 
-use crate::{Authority, Config, Core, Fabric, Kind, MeshId, Record, RecordName, Verified};
+use crate::{Authority, Config, Core, Draft, Fabric, Kind, MeshId, Order, Record, RecordName, Verified};
 
-pub(crate) struct Key(ed25519_dalek::SigningKey);
+pub(crate) struct KeyPair(ed25519_dalek::SigningKey);
 
-impl Signer for Key {
+impl Signer for KeyPair {
     fn public_key(&self) -> PublicKey {
         PublicKey::from_bytes(self.0.verifying_key().as_bytes()).unwrap()
     }
@@ -18,17 +18,17 @@ impl Signer for Key {
     }
 }
 
-fn key(seed: u8) -> Key {
-    Key(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]))
+fn key(seed: u8) -> KeyPair {
+    KeyPair(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]))
 }
 
 /// Operators 0 and 1 may write; 2 may not.
-pub(crate) fn operator(number: u8) -> Key {
+pub(crate) fn operator(number: u8) -> KeyPair {
     key(10 + number)
 }
 
 /// The keys of `node-1`, `node-2` and (unknown to the mesh) `node-3`.
-pub(crate) fn node_key(number: u8) -> Key {
+pub(crate) fn node_key(number: u8) -> KeyPair {
     key(100 + number)
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn authority() -> Authority {
     Authority {
         operators: [0, 1].map(|n| operator(n).public_key()).into(),
-        nodes: [1, 2].map(|n| (node(&format!("node-{n}")), node_key(n).public_key())).into(),
+        nodes: [1, 2].map(|n| (node_name(&format!("node-{n}")), node_key(n).public_key())).into(),
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn app(name: &str) -> AppName {
     AppName::new(name).unwrap()
 }
 
-pub(crate) fn node(name: &str) -> NodeName {
+pub(crate) fn node_name(name: &str) -> NodeName {
     NodeName::new(name).unwrap()
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn endpoint(name: &str, on: &str, replica: &str) -> Endpoint {
     Endpoint {
         app_name: app(name),
         url: "http://127.0.0.1:8081".into(),
-        node_id: node(on),
+        node_id: node_name(on),
         replica: replica.parse().unwrap(),
         slot: 0,
         digest: Digest::of(b"spore"),
@@ -99,6 +99,14 @@ pub(crate) fn plan_record(generation: u64, plan: &Plan) -> Record {
 
 pub(crate) fn budget_record(generation: u64, budget: &Budget) -> Record {
     Record::budget(mesh(), generation, budget, &operator(0)).unwrap()
+}
+
+/// An endpoint of the first incarnation, as its node (or somebody else) signed it.
+pub(crate) fn own_record(endpoint: &Endpoint, sequence: u64, signer: &KeyPair) -> Record {
+    let name = RecordName::of_endpoint(&endpoint.app_name, &endpoint.node_id, &endpoint.replica);
+    let order = Order::sequence(1, sequence);
+    let draft = Draft::of_node(mesh(), Kind::Endpoint, endpoint.node_id.clone(), name, order);
+    draft.value(endpoint).unwrap().sign(signer).unwrap()
 }
 
 pub(crate) fn removal(kind: Kind, name: &str, generation: u64) -> Record {

@@ -77,8 +77,10 @@ impl Core {
         Refused::Expiry { key: record.key().to_string(), reason: "it has ended already" }
     }
 
-    fn raise_floor(&mut self, key: &Key, rank: Rank, out: &mut Vec<Output>) {
-        self.floors.insert(key.clone(), rank);
+    pub(super) fn raise_floor(&mut self, key: &Key, rank: Rank, out: &mut Vec<Output>) {
+        let floor = self.floors.entry(key.clone()).or_insert(rank);
+        let rank = rank.max(*floor);
+        *floor = rank;
         out.push(Output::Write(Write::Put { key: stored::floor_key(key), value: stored::floor_value(rank) }));
         self.shrink(key, out, |slot| slot.drop_upto(rank));
     }
