@@ -145,11 +145,14 @@ impl Shell {
                 () = sleep_until(self.trust_at), if waits_for_trust => self.look_at_trust().await,
             }
         };
-        self.tasks.shutdown().await;
         if let Some(done) = self.stopping.take() {
+            self.drains.values().chain(self.probes.values()).for_each(AbortHandle::abort);
+            // What is left is cleaning up.
+            while self.tasks.join_next().await.is_some() {}
             self.remove_node();
             let _ = done.send(());
         }
+        self.tasks.shutdown().await;
         if let Some(done) = detached {
             let _ = done.send(());
         }
