@@ -4,6 +4,7 @@
 //! so a file that is written to meanwhile is refused even where nobody gave its digest.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 
 use types::Digest;
@@ -12,8 +13,10 @@ use crate::archive::{Entry, Tail, local_header};
 use crate::hash::Sha256;
 use crate::{Spore, SporeError};
 
+mod pipe;
+
 /// Where checked content goes.
-pub(crate) trait Sink {
+pub(crate) trait Sink: Send {
     /// `entry` comes next.
     fn begin(&mut self, entry: &Entry) -> Result<(), SporeError>;
     /// More of it.
@@ -41,6 +44,9 @@ impl Sink for Nowhere {
 
 /// How much is read at once: large enough that a system call is nothing, small enough for the L2 cache.
 const PIECE: usize = 256 << 10;
+
+/// Content of so many bytes is passed through threads; below, starting them costs more than it gains.
+const WORTH_THREADS: u32 = 1 << 20;
 
 /// Checks every byte of `spore`, handing its content to `sink`.
 pub(crate) fn check(spore: &Spore, expected: Option<&Digest>, sink: &mut dyn Sink) -> Result<(), SporeError> {
@@ -80,7 +86,7 @@ impl Pass<'_> {
     fn same(&mut self, expected: &[u8], what: &'static str) -> Result<(), SporeError> {
         for expected in expected.chunks(PIECE) {
             let piece = &mut self.piece[..expected.len()];
-            self.file.read_exact_at(piece, self.at).map_err(SporeError::Read)?;
+            read_at(self.file, piece, self.at)?;
             if piece != expected {
                 return Err(SporeError::Changed(what));
             }
@@ -98,13 +104,21 @@ impl Pass<'_> {
         digest: Option<&Digest>,
         sink: &mut dyn Sink,
     ) -> Result<(), SporeError> {
+        let (hash, crc) = if entry.size >= WORTH_THREADS {
+            pipe::content(self, entry.size.into(), sink)?
+        } else {
+            self.content_here(entry.size as usize, sink)?
+        };
+        judge(entry, digest, hash, crc)
+    }
+
+    fn content_here(&mut self, mut left: usize, sink: &mut dyn Sink) -> Result<(Digest, u32), SporeError> {
         let mut hash = Sha256::default();
         let mut crc = crc32fast::Hasher::new();
-        let mut left = entry.size as usize;
         while left > 0 {
             let length = left.min(PIECE);
             let piece = &mut self.piece[..length];
-            self.file.read_exact_at(piece, self.at).map_err(SporeError::Read)?;
+            read_at(self.file, piece, self.at)?;
             hash.update(piece);
             crc.update(piece);
             if let Some(whole) = &mut self.whole {
@@ -114,8 +128,16 @@ impl Pass<'_> {
             self.at += length as u64;
             left -= length;
         }
-        judge(entry, digest, hash.finish(), crc.finalize())
+        Ok((hash.finish(), crc.finalize()))
     }
+}
+
+/// Reads all of `piece`; a file that has become shorter is one that changed.
+fn read_at(file: &File, piece: &mut [u8], at: u64) -> Result<(), SporeError> {
+    file.read_exact_at(piece, at).map_err(|e| match e.kind() {
+        ErrorKind::UnexpectedEof => SporeError::Changed("its length"),
+        _ => SporeError::Read(e),
+    })
 }
 
 /// Whether an entry's content is what manifest and header say.

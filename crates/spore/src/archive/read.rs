@@ -27,15 +27,14 @@ pub(crate) fn read(file: &File, size: u64) -> Result<Vec<Entry>, SporeError> {
     let mut directory = vec![0; tail.size as usize];
     file.read_exact_at(&mut directory, u64::from(tail.offset)).map_err(SporeError::Read)?;
     let entries = central(&directory, tail)?;
-    let mut header = [0; LOCAL_BYTES];
+    let mut header = Vec::new();
     for entry in &entries {
-        file.read_exact_at(&mut header, u64::from(entry.offset)).map_err(SporeError::Read)?;
-        check_local(entry, &header)?;
-        let mut name = vec![0; entry.name.len()];
-        file.read_exact_at(&mut name, u64::from(entry.offset) + LOCAL_BYTES as u64)
-            .map_err(SporeError::Read)?;
+        header.resize(LOCAL_BYTES + entry.name.len(), 0);
+        file.read_exact_at(&mut header, entry.offset.into()).map_err(SporeError::Read)?;
+        let (fields, name) = header.split_at(LOCAL_BYTES);
+        check_local(entry, fields)?;
         if name != entry.name.as_bytes() {
-            let found = String::from_utf8_lossy(&name).into_owned();
+            let found = String::from_utf8_lossy(name).into_owned();
             return Err(FormatError::LocalName { name: entry.name.clone(), found }.into());
         }
     }

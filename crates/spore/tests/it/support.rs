@@ -1,7 +1,5 @@
 //! A signer, sources in a temporary folder, and bundles made of them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use std::fs::{self, File};
 use std::path::PathBuf;
 
