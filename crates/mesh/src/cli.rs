@@ -1,0 +1,118 @@
+//! The command line: which commands there are and what they take. What they do stands in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::commands as c;
+use crate::out::Colour;
+
+mod reference;
+
+pub use reference::reference;
+
+/// The identity of this binary, `v{semver}-{7-digit sha}`.
+pub const VERSION: &str = env!("MESH_VERSION");
+
+/// How wide help text is at most.
+const WIDTH: usize = 100;
+
+/// Runs signed programs as supervised processes on one machine or many, and routes HTTP to them.
+///
+/// A program and its manifest are packed into a signed spore, published to a repo by its SHA-256, and deployed:
+/// agents verify it, run it as a plain process, check its health and route `/{app}/...` to it.
+/// `mesh up` does all of that for what a `mesh.toml` describes.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version = VERSION, max_term_width = WIDTH, arg_required_else_help = true)]
+#[command(after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "Long flags may be written with one dash (-nodes 3). \
+`mesh help exit-codes` lists what the exit status means.";
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Keep everything (state, keys, trust) in this folder instead of the XDG ones
+    #[arg(long, global = true, value_name = "DIR", env = "MESH_STATE", hide_env_values = true)]
+    pub state: Option<PathBuf>,
+    /// Show more: causes of errors, output of build commands
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Show data, warnings and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    pub color: Colour,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Pack a binary and its manifest into a signed spore
+    Build(c::build::Args),
+    /// Show what a spore is and who signed it
+    Inspect(c::inspect::Args),
+    /// Check every byte of a spore, its signature, and whether its publisher is trusted
+    Verify(c::verify::Args),
+    /// Store spores in the repo and print their digests
+    Publish(c::publish::Args),
+    /// Build and pack what a mesh.toml describes with its immutable version, and publish it
+    Release(c::release::Args),
+    /// Look into the repo and tidy it
+    Repo(c::repo::Args),
+    /// Make and show signing keys
+    Keys(c::keys::Args),
+    /// Say whose spores may run here
+    Trust(c::trust::Args),
+
+    /// Deploy a spore, a digest or a plain binary, and show its rollout
+    Deploy(Box<c::deploy::Args>),
+    /// Go back to the release before, or to a given version
+    Rollback(c::rollback::Args),
+    /// Change how many replicas an app has
+    Scale(c::scale::Args),
+    /// Stop an app
+    Stop(c::stop::Args),
+    /// Start an app's replicas anew, one by one
+    Restart(c::restart::Args),
+    /// Change an app's environment without repacking it
+    Env(c::env::Args),
+    /// Cap what an app may hold
+    Budget(c::budget::Args),
+    /// Run a command in the place of a replica
+    Exec(c::exec::Args),
+
+    /// Show the mesh, its nodes and its apps
+    Status(c::status::Args),
+    /// Show every replica
+    Ps(c::ps::Args),
+    /// Show what replicas wrote
+    Logs(c::logs::Args),
+    /// Show what happened
+    Events(c::events::Args),
+    /// Say why an app is as it is
+    Why(c::why::Args),
+
+    /// Print the completions of a shell
+    Completions(c::completions::Args),
+    /// Print the manual, or write all its pages
+    Man(c::man::Args),
+    /// Print the version of this binary and of the running mesh
+    Version(c::version::Args),
+}
+
+/// The definitions, for parsing, completions, manuals and the reference.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,61 @@
+//! One command a file: what it takes and what it does.
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::exit::Code;
+use crate::failure::Failure;
+
+pub mod budget;
+pub mod build;
+pub mod completions;
+pub mod deploy;
+pub mod env;
+pub mod events;
+pub mod exec;
+pub mod inspect;
+pub mod keys;
+pub mod logs;
+pub mod man;
+pub mod ps;
+pub mod publish;
+pub mod release;
+pub mod repo;
+pub mod restart;
+pub mod rollback;
+pub mod scale;
+pub mod status;
+pub mod stop;
+pub mod trust;
+pub mod verify;
+pub mod version;
+pub mod why;
+
+/// Runs one command.
+pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
+    match command {
+        Command::Build(args) => build::run(context, args),
+        Command::Inspect(args) => inspect::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
+        Command::Publish(args) => publish::run(context, args),
+        Command::Release(args) => release::run(context, args),
+        Command::Repo(args) => repo::run(context, args),
+        Command::Keys(args) => keys::run(context, args),
+        Command::Trust(args) => trust::run(context, args),
+        Command::Deploy(args) => deploy::run(context, *args),
+        Command::Rollback(args) => rollback::run(context, args),
+        Command::Scale(args) => scale::run(context, args),
+        Command::Stop(args) => stop::run(context, args),
+        Command::Restart(args) => restart::run(context, args),
+        Command::Env(args) => env::run(context, args),
+        Command::Budget(args) => budget::run(context, args),
+        Command::Exec(args) => exec::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Ps(args) => ps::run(context, args),
+        Command::Logs(args) => logs::run(context, args),
+        Command::Events(args) => events::run(context, args),
+        Command::Why(args) => why::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+        Command::Man(args) => man::run(context, args),
+        Command::Version(args) => version::run(context, args),
+    }
+}

@@ -1,0 +1,142 @@
+//! `mesh deploy`: what runs of an app from now on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mycelium::api::PlanAt;
+use types::AppName;
+
+use crate::change;
+use crate::context::Context;
+use crate::exit::Code;
+use crate::failure::Failure;
+use crate::pairs::{self, Pair};
+use crate::plans::{self, Settings, Wish};
+use crate::rollout::Waiting;
+use crate::span::Span;
+use crate::{bring, packing};
+
+/// Deploy a spore, a digest or a plain binary, and show its rollout.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A .spore file, a digest (or its beginning) in the mesh's repo, or a program
+    target: String,
+    /// The app it must be
+    #[arg(long)]
+    app: Option<AppName>,
+    /// How many replicas [default: as many as now, or 1]
+    #[arg(long, value_name = "N")]
+    instances: Option<u32>,
+    /// The fewest replicas
+    #[arg(long, value_name = "N")]
+    min: Option<u32>,
+    /// The most replicas
+    #[arg(long, value_name = "N")]
+    max: Option<u32>,
+    /// Listen on this port instead of any free one: one replica a machine
+    #[arg(long)]
+    port: Option<u16>,
+    /// Set a variable over the manifest's; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<Pair>,
+    /// How long a new replica is ready before an old one leaves
+    #[arg(long, value_name = "TIME")]
+    warmup: Option<Span>,
+    /// How long a leaving replica may take to finish
+    #[arg(long, value_name = "TIME")]
+    grace: Option<Span>,
+    /// Only on nodes with this label; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE")]
+    constraint: Vec<Pair>,
+    /// So many nodes may fail before all go back to the release before
+    #[arg(long, value_name = "N")]
+    max_failed: Option<u32>,
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// What is said of a plain program, since it has no manifest.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "For a plain program")]
+pub struct Program {
+    /// Its name [default: its file's]
+    #[arg(long)]
+    pub name: Option<AppName>,
+    /// A manifest instead of an inferred one
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// A folder that comes with it
+    #[arg(long, value_name = "DIR")]
+    pub files: Option<PathBuf>,
+    /// Its version [default: that of its source tree]
+    #[arg(long, value_name = "VERSION")]
+    pub tag: Option<String>,
+    /// Sign with this key of yours, or key file [default: the development key]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub key: Option<String>,
+    /// What runs it, for a script: python3, node, …
+    #[arg(long, value_name = "PROGRAM")]
+    pub interpreter: Option<String>,
+    /// What it is: service, worker or job
+    #[arg(long, value_name = "KIND")]
+    pub workload: Option<String>,
+    /// Thousandths of a CPU that one replica needs
+    #[arg(long, value_name = "N")]
+    pub cpu_milli: Option<u64>,
+    /// MiB that one replica needs
+    #[arg(long, value_name = "N")]
+    pub memory_mb: Option<u64>,
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
+    let replicas = plans::replicas(args.instances, args.min, args.max).map_err(Failure::usage)?;
+    let settings = Settings {
+        replicas,
+        port: args.port,
+        env: None,
+        warmup: args.warmup,
+        grace: args.grace,
+        constraints: (!args.constraint.is_empty()).then(|| pairs::map(&args.constraint)),
+        max_failed: args.max_failed,
+    };
+    let client = context.client()?;
+    // Before anything is packed: is there a mesh to deploy to?
+    let warmup = context.block_on(async { Ok(client.status().await?.warmup_ms) })?;
+    let wish = context.block_on(bring::to_mesh(context, &client, &args.target, &args.program, settings))?;
+    check(&args, &wish)?;
+    let unchanged = format!("{} {} is deployed already, nothing to do", wish.app, wish.version);
+    change::plan(context, &wish.app, &args.waiting, &unchanged, |at: &PlanAt| {
+        Ok(plans::deploy(at, &with_env(&wish, at, &args.env), warmup))
+    })
+}
+
+fn check(args: &Args, wish: &Wish) -> Result<(), Failure> {
+    packing::refuse_latest(&wish.version)?;
+    match &args.app {
+        Some(app) if *app != wish.app => {
+            Err(Failure::usage(format_args!("{} is the app {}, not {app}", args.target, wish.app))
+                .hint("an app has the name that its manifest states"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The wish with these variables set over those of the current plan.
+fn with_env(wish: &Wish, at: &PlanAt, variables: &[Pair]) -> Wish {
+    let mut wish = wish.clone();
+    if !variables.is_empty() {
+        let mut env: BTreeMap<String, String> =
+            at.plan.as_ref().map(|p| p.release.env.clone()).unwrap_or_default();
+        env.extend(pairs::map(variables));
+        wish.settings.env = Some(env);
+    }
+    wish
+}
+
+/// Whether `path` is to be packed: any file that isn't a spore.
+pub fn is_program(path: &Path) -> bool {
+    path.is_file() && path.extension().is_none_or(|e| e != "spore")
+}

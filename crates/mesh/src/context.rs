@@ -1,0 +1,57 @@
+//! What every command starts from: where things lie, how to print, whom to ask.
+
+use std::future::Future;
+
+use mycelium::Paths;
+use mycelium::client::Client;
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::out::Out;
+
+/// What every command starts from.
+pub struct Context {
+    /// The two streams.
+    pub out: Out,
+    /// Whether causes and the output of commands are shown.
+    pub verbose: bool,
+    state: Option<std::path::PathBuf>,
+}
+
+impl Context {
+    /// From the flags that every command takes.
+    pub fn new(global: Global) -> Self {
+        Self { out: Out::new(global.color, global.quiet), verbose: global.verbose, state: global.state }
+    }
+
+    /// Where things lie.
+    pub fn paths(&self) -> Result<Paths, Failure> {
+        match &self.state {
+            Some(dir) => Paths::under(dir)
+                .map_err(|e| Failure::new(format_args!("cannot find the folder {}: {e}", dir.display()))),
+            None => Paths::from_environment().ok_or_else(|| {
+                Failure::usage("no home folder: HOME is not set")
+                    .hint("say where the state is to live: --state DIR")
+            }),
+        }
+    }
+
+    /// `--state DIR` as the caller gave it, for commands that are printed or started.
+    pub fn state_flag(&self) -> Option<&std::path::Path> {
+        self.state.as_deref()
+    }
+
+    /// A client of the mesh of this state.
+    pub fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.paths()?.socket()))
+    }
+
+    /// Runs a command's asynchronous part.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Failure::new(format_args!("cannot start the runtime: {e}")))?;
+        runtime.block_on(work)
+    }
+}

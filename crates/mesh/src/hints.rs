@@ -1,0 +1,88 @@
+//! What the errors of the organs mean for a person: which exit code they end with, and what to do next.
+
+use std::error::Error;
+
+use mycelium::client::ClientError;
+
+use crate::exit::Code;
+use crate::failure::Failure;
+
+/// An error of any organ as a failure of a command.
+pub fn explain(error: &(dyn Error + 'static)) -> Failure {
+    if let Some(error) = error.downcast_ref::<ClientError>() {
+        return client(error);
+    }
+    let failure = Failure::from_error(error);
+    if !is_fragment(error) {
+        return failure;
+    }
+    // The organs' messages are fragments that go on after "failed to".
+    let failure = Failure { error: format!("failed to {}", failure.error), ..failure };
+    if let Some(error) = error.downcast_ref::<spore::SporeError>() {
+        return of_spore(failure, error);
+    }
+    if let Some(error) = error.downcast_ref::<soul::KeyFileError>() {
+        return of_key(failure, error);
+    }
+    if let Some(repo::Error::NotFound { .. }) = error.downcast_ref::<repo::Error>() {
+        return failure.hint("`mesh repo list` shows what is there; `mesh publish FILE` stores a spore");
+    }
+    if let Some(soul::FindError::None { .. }) = error.downcast_ref::<soul::FindError>() {
+        return failure.hint("`mesh trust list` shows whom this machine trusts");
+    }
+    failure
+}
+
+fn is_fragment(error: &(dyn Error + 'static)) -> bool {
+    error.is::<spore::SporeError>()
+        || error.is::<spore::PackError>()
+        || error.is::<soul::KeyFileError>()
+        || error.is::<soul::TrustError>()
+        || error.is::<soul::FindError>()
+        || error.is::<repo::Error>()
+}
+
+fn client(error: &ClientError) -> Failure {
+    match error {
+        ClientError::NotRunning(_) => not_running(error),
+        ClientError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Failure::new(format_args!("failed to {error}"))
+                .hint("only the user who started the mesh may talk to it")
+        }
+        ClientError::Io { .. } | ClientError::Protocol { .. } => {
+            Failure::new(format_args!("failed to {error}"))
+        }
+        ClientError::Refused { status, body } => {
+            let failure = Failure { hint: body.hint.clone(), ..Failure::new(&body.error) };
+            if status.as_u16() == 403 { failure.code(Code::Refused) } else { failure }
+        }
+    }
+}
+
+fn not_running(error: &ClientError) -> Failure {
+    Failure::new(error).code(Code::NotRunning).hint("start it with `mesh up` or `mesh run`")
+}
+
+fn of_spore(failure: Failure, error: &spore::SporeError) -> Failure {
+    use spore::SporeError as E;
+    match error {
+        E::Read(_) | E::NotAFile | E::Exists(_) | E::Write { .. } => failure,
+        _ => failure
+            .code(Code::Refused)
+            .hint("get it again from whoever made it; what it holds can't be relied on"),
+    }
+}
+
+fn of_key(failure: Failure, error: &soul::KeyFileError) -> Failure {
+    match error {
+        soul::KeyFileError::NotFound { path } => {
+            let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            failure
+                .hint(format_args!("`mesh keys new {name}` makes one; `mesh keys list` shows what there is"))
+        }
+        soul::KeyFileError::Exists { name, .. } => {
+            failure.hint(format_args!("take another name, or use it as it is: --key {name}"))
+        }
+        _ => failure,
+    }
+}

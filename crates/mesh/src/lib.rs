@@ -1,0 +1,74 @@
+//! Mesh: the product, one binary and its command line.
+//!
+//! The only crate that reads the command line, prints and decides the exit status. A command is a
+//! file in `commands`; whatever it does beyond talking to people is done by the organs below, or by
+//! the running mesh over its local API. Operators' keys are read here and nowhere else.
+
+#![expect(dead_code, reason = "the commands that change plans are not all here")]
+
+pub mod argv;
+mod bring;
+mod builder;
+mod change;
+pub mod cli;
+mod commands;
+mod context;
+pub mod exit;
+mod failure;
+mod hints;
+pub mod identity;
+mod listen;
+mod meshfile;
+mod operator;
+mod out;
+mod packing;
+mod pairs;
+mod plans;
+mod progress;
+mod publisher;
+mod recipe;
+mod rollout;
+mod span;
+mod table;
+mod target;
+mod view;
+mod wish;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::out::{Colour, Out};
+
+pub use cli::reference;
+
+/// Runs one command line and says how it ended.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut command = cli::command();
+    command.build();
+    let argv = argv::normalise(&command, argv);
+    if argv.get(1).is_some_and(|a| a == "help") && argv.get(2).is_some_and(|a| a == "exit-codes") {
+        let shown = Out::new(Colour::Never, false).raw(exit::help().as_bytes());
+        return shown.map_or_else(|failure| failure.code.into(), |()| ExitCode::SUCCESS);
+    }
+    let parsed = command.try_get_matches_from_mut(argv).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that is gone needs no help.
+            drop(error.print());
+            return if error.use_stderr() { exit::Code::Usage } else { exit::Code::Ok }.into();
+        }
+    };
+    let context = Context::new(cli.global);
+    match commands::dispatch(&context, cli.command) {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            context.out.failure(&failure, context.verbose);
+            failure.code.into()
+        }
+    }
+}

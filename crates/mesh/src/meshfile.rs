@@ -1,0 +1,129 @@
+//! `mesh.toml`: what `mesh up` and `mesh release` build, pack and run. Paths in it start at its own folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use types::AppName;
+
+use crate::failure::Failure;
+use crate::listen::Listen;
+use crate::span::Span;
+
+/// The name that is looked for when none is given.
+pub const NAME: &str = "mesh.toml";
+
+/// A whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeshFile {
+    /// How the mesh runs.
+    #[serde(default)]
+    pub mesh: Mesh,
+    /// What runs on it, by app name.
+    #[serde(default)]
+    pub app: BTreeMap<AppName, App>,
+    /// The folder the file lies in.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// How the mesh runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mesh {
+    /// How many agents.
+    pub nodes: Option<u32>,
+    /// Where HTTP comes in.
+    pub edge: Option<Listen>,
+    /// Where metrics are served.
+    pub admin: Option<Listen>,
+    /// The warm-up of apps that don't say one.
+    pub warmup: Option<Span>,
+    /// The key that signs the spores.
+    pub key: Option<String>,
+}
+
+/// One app.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// The shell command that makes the binary.
+    pub build: Option<String>,
+    /// The binary.
+    pub binary: PathBuf,
+    /// A folder that comes with it.
+    pub files: Option<PathBuf>,
+    /// How many replicas.
+    pub instances: Option<u32>,
+    /// The fewest replicas, instead of `instances`.
+    pub min: Option<u32>,
+    /// The most replicas, instead of `instances`.
+    pub max: Option<u32>,
+    /// A fixed port instead of any free one.
+    pub port: Option<u16>,
+    /// Environment over the manifest's.
+    pub env: Option<BTreeMap<String, String>>,
+    /// How long a new replica is ready before an old one leaves.
+    pub warmup: Option<Span>,
+    /// How long a leaving replica may take.
+    pub grace: Option<Span>,
+    /// Labels its nodes must have.
+    pub constraints: Option<BTreeMap<String, String>>,
+    /// What it may hold at once.
+    pub budget: Option<Budget>,
+}
+
+/// What an app may hold at once; what is left out is not capped.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The most replicas.
+    pub max_instances: Option<u32>,
+    /// Thousandths of a CPU.
+    pub cpu_milli: Option<u64>,
+    /// MiB.
+    pub memory_mb: Option<u64>,
+}
+
+impl MeshFile {
+    /// Reads the file, or `mesh.toml` in the folder, that `path` names.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            Failure::usage(format_args!("failed to read {}: {e}", path.display())).hint(
+                "`mesh up` runs what a mesh.toml describes: write one, name one (`mesh up FILE`), \
+                 or start an empty mesh with `mesh run`",
+            )
+        })?;
+        let mut file = Self::parse(&text)
+            .map_err(|problem| Failure::usage(format_args!("{}: {problem}", path.display())))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        file.folder = std::path::absolute(folder)
+            .map_err(|e| Failure::new(format_args!("failed to find {}: {e}", folder.display())))?;
+        Ok(file)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: Self = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
+        if file.mesh.nodes == Some(0) {
+            return Err("[mesh] nodes: a mesh has at least one node".to_owned());
+        }
+        for (name, app) in &file.app {
+            app.replicas().map_err(|problem| format!("[app.{name}] {problem}"))?;
+        }
+        Ok(file)
+    }
+}
+
+impl App {
+    /// The bounds it asks for, if it asks for any.
+    pub fn replicas(&self) -> Result<Option<(u32, u32)>, String> {
+        crate::plans::replicas(self.instances, self.min, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! From a manifest and a binary to a `.spore` file: what `build`, `up`, `release` and `deploy ./binary` share.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use spore::{Identity, Packed, Source, Template};
+use types::{Signer, Timestamp};
+
+use crate::exit::Code;
+use crate::failure::{Doing as _, Failure};
+use crate::identity::committed_at;
+
+/// Reads a manifest that is to be packed.
+pub fn template(path: &Path) -> Result<Template, Failure> {
+    let bytes = fs::read(path).map_err(|e| {
+        Failure::new(format_args!("failed to read the manifest {}: {e}", path.display()))
+            .code(Code::Usage)
+            .hint("examples/billing.json shows what a manifest looks like")
+    })?;
+    Template::from_slice(&bytes).map_err(|e| {
+        Failure::usage(format_args!("{}: {e}", path.display())).hint("examples/billing.json is a whole one")
+    })
+}
+
+/// What goes into a spore besides its manifest.
+pub struct Contents {
+    /// The program.
+    pub binary: PathBuf,
+    /// A folder whose content comes with it.
+    pub files: Option<PathBuf>,
+    /// What the manifest will state; `None` takes it from the sources.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Packs into `{dir}/{name}-{version}.spore`; an older file of that name is replaced at once.
+pub fn pack(
+    template: &Template,
+    contents: &Contents,
+    signer: &dyn Signer,
+    dir: &Path,
+) -> Result<(PathBuf, Packed), Failure> {
+    let source = Source {
+        binary: &contents.binary,
+        files: contents.files.as_deref().map(walk).transpose()?.unwrap_or_default(),
+        created_at: created_at(contents)?,
+    };
+    fs::create_dir_all(dir)
+        .map_err(|e| Failure::new(format_args!("failed to create {}: {e}", dir.display())))?;
+    let path = dir.join(format!("{}-{}.spore", template.name(), file_part(template.version())));
+    let temporary = dir.join(format!(".{}.{}.tmp", template.name(), std::process::id()));
+    let packed = write(template, &source, signer, &temporary)
+        .and_then(|packed| fs::rename(&temporary, &path).map(|()| packed).map_err(Failure::new))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .doing(|| format!("write {}", path.display()))?;
+    Ok((path, packed))
+}
+
+fn write(
+    template: &Template,
+    source: &Source<'_>,
+    signer: &dyn Signer,
+    to: &Path,
+) -> Result<Packed, Failure> {
+    let mut out = File::create(to).map_err(Failure::new)?;
+    Ok(spore::pack(template, source, signer, &mut out)?)
+}
+
+/// `latest` names nothing: outside development it is refused.
+pub fn refuse_latest(version: &str) -> Result<(), Failure> {
+    if spore::identity(version) != Identity::Latest {
+        return Ok(());
+    }
+    Err(Failure::new("the version \"latest\" names no content, and is for development only")
+        .code(Code::Refused)
+        .hint("state a version in the manifest, or let `mesh release` stamp it from VERSION and the commit"))
+}
+
+/// `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the commit's time, else the binary's.
+fn created_at(contents: &Contents) -> Result<Timestamp, Failure> {
+    if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
+        let seconds = text.to_str().and_then(|t| t.parse().ok());
+        return seconds.map(Timestamp::from_secs).ok_or_else(|| {
+            Failure::usage(format_args!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds"))
+        });
+    }
+    let folder = contents.binary.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Some(known) = contents.created_at.or_else(|| committed_at(folder)) {
+        return Ok(known);
+    }
+    let modified = fs::metadata(&contents.binary).and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);
+    Ok(Timestamp::from_secs(Timestamp::from(modified).as_millis() / 1000))
+}
+
+/// Every file under `root` with its path there.
+fn walk(root: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let failed = |e| Failure::new(format_args!("failed to read the folder {}: {e}", folder.display()));
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let path = entry.path();
+            let inside = path.strip_prefix(root).ok().and_then(Path::to_str).map(str::to_owned);
+            let inside = inside.ok_or_else(|| {
+                Failure::usage(format_args!("the file name {} is not UTF-8", path.display()))
+            })?;
+            found.push((inside, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A version as part of a file name.
+fn file_part(version: &str) -> String {
+    version.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '_' }).collect()
+}

@@ -1,0 +1,160 @@
+//! The next plan of an app: pure functions of the current one and of what a person asks for.
+//!
+//! `None` means that nothing would change. Whoever calls signs and submits.
+
+use std::collections::BTreeMap;
+
+use genome::{Plan, Previous, Release, Rollout};
+use mycelium::api::PlanAt;
+use types::{AppName, Digest, Nutrients, Workload};
+
+use crate::span::Span;
+
+/// A release that is to run, and what of the rest of the plan is to change.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The app.
+    pub app: AppName,
+    /// The spore.
+    pub digest: Digest,
+    /// The version its manifest states.
+    pub version: String,
+    /// What its manifest says it is.
+    pub workload: Workload,
+    /// What its manifest says one replica needs.
+    pub nutrients: Nutrients,
+    /// What changes besides.
+    pub settings: Settings,
+}
+
+/// What of a plan is to change; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The fewest and the most replicas.
+    pub replicas: Option<(u32, u32)>,
+    /// A fixed port, or 0.
+    pub port: Option<u16>,
+    /// The whole environment over the manifest's.
+    pub env: Option<BTreeMap<String, String>>,
+    /// How long a new replica is ready before an old one leaves.
+    pub warmup: Option<Span>,
+    /// How long a leaving replica may take.
+    pub grace: Option<Span>,
+    /// The labels its nodes must have.
+    pub constraints: Option<BTreeMap<String, String>>,
+    /// How many nodes may fail before all fall back.
+    pub max_failed: Option<u32>,
+}
+
+/// The bounds that `instances`, or `min` and `max`, ask for.
+pub fn replicas(
+    instances: Option<u32>,
+    min: Option<u32>,
+    max: Option<u32>,
+) -> Result<Option<(u32, u32)>, String> {
+    match (instances, min, max) {
+        (None, None, None) => Ok(None),
+        (Some(n), None, None) => Ok(Some((n, n))),
+        (Some(_), _, _) => Err("instances: it stands for min and max, so say it or them".to_owned()),
+        (None, Some(min), None) => Ok(Some((min, min))),
+        (None, min, Some(max)) => {
+            let min = min.unwrap_or(max.min(1));
+            if min > max {
+                return Err(format!("min: {min} is more than max ({max})"));
+            }
+            Ok(Some((min, max)))
+        }
+    }
+}
+
+/// The plan that runs `wish`. After a roll-back the same release is tried anew.
+pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> {
+    let settings = &wish.settings;
+    let current = at.plan.as_ref();
+    let kept = current.map(|plan| &plan.release);
+    let mut release = Release {
+        digest: wish.digest,
+        version: wish.version.clone(),
+        workload: wish.workload,
+        nutrients: wish.nutrients,
+        port: settings.port.or(kept.map(|r| r.port)).unwrap_or(0),
+        env: settings.env.clone().or_else(|| kept.map(|r| r.env.clone())).unwrap_or_default(),
+        restart: kept.map_or(0, |r| r.restart),
+    };
+    if wish.workload != Workload::Service && settings.port.is_none() {
+        release.port = 0;
+    }
+    if at.rolled_back && kept.is_some_and(|kept| kept.revision() == release.revision()) {
+        release.restart += 1;
+    }
+    let mut plan = current.cloned().unwrap_or_else(|| {
+        let mut plan = Plan::new(wish.app.clone(), release.clone(), 1);
+        plan.warmup_ms = default_warmup_ms;
+        plan
+    });
+    if let Some(bounds) = settings.replicas {
+        (plan.min, plan.max) = bounds;
+    } else if plan.max == 0 {
+        (plan.min, plan.max) = (1, 1);
+    }
+    plan.warmup_ms = settings.warmup.map_or(plan.warmup_ms, Span::millis);
+    plan.grace_ms = settings.grace.map_or(plan.grace_ms, Span::millis);
+    plan.constraints = settings.constraints.clone().unwrap_or(plan.constraints);
+    plan.rollout = settings.max_failed.map_or(plan.rollout, |max_failed| Rollout { max_failed });
+    plan.previous = current.and_then(|_| before(at, &release));
+    plan.release = release;
+    changed(at, plan)
+}
+
+/// The plan with other bounds.
+pub fn scale(at: &PlanAt, (min, max): (u32, u32)) -> Option<Plan> {
+    let plan = at.plan.clone()?;
+    changed(at, Plan { min, max, ..plan })
+}
+
+/// The plan whose replicas are started anew.
+pub fn restart(at: &PlanAt) -> Option<Plan> {
+    let mut release = at.plan.as_ref()?.release.clone();
+    release.restart += 1;
+    with_release(at, release)
+}
+
+/// The plan with another environment.
+pub fn environment(at: &PlanAt, env: BTreeMap<String, String>) -> Option<Plan> {
+    let release = at.plan.as_ref()?.release.clone();
+    with_release(at, Release { env, ..release })
+}
+
+/// The plan that runs what ran before.
+pub fn roll_back(at: &PlanAt) -> Option<Plan> {
+    let before = at.plan.as_ref()?.previous.clone()?;
+    let mut plan = with_release(at, before.release)?;
+    if at.rolled_back {
+        // The release that failed is nothing to fall back to.
+        plan.previous = None;
+    }
+    Some(plan)
+}
+
+fn with_release(at: &PlanAt, release: Release) -> Option<Plan> {
+    let mut plan = at.plan.clone()?;
+    plan.previous = before(at, &release);
+    plan.release = release;
+    changed(at, plan)
+}
+
+/// What a plan with `next` falls back to: what runs now, or what the current plan would fall back to.
+fn before(at: &PlanAt, next: &Release) -> Option<Previous> {
+    let current = at.plan.as_ref()?;
+    if at.rolled_back || current.release.revision() == next.revision() {
+        return current.previous.clone();
+    }
+    Some(Previous { generation: at.generation, release: current.release.clone() })
+}
+
+fn changed(at: &PlanAt, plan: Plan) -> Option<Plan> {
+    (at.plan.as_ref() != Some(&plan)).then_some(plan)
+}
+
+#[cfg(test)]
+mod tests;

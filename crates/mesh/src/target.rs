@@ -1,0 +1,78 @@
+//! What a person means by a spore: a file, or a digest (or its beginning) in a repo.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use repo::Repo;
+use spore::Spore;
+use types::Digest;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// A spore that was found.
+pub struct Found {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The digest it was asked by.
+    pub digest: Option<Digest>,
+    /// What it is.
+    pub spore: Spore,
+}
+
+/// Finds a spore by file name or digest.
+pub fn find(context: &Context, text: &str, repo: Option<&Path>) -> Result<Found, Failure> {
+    let path = Path::new(text);
+    if path.exists() || text.contains('/') || text.ends_with(".spore") {
+        return Ok(Found { path: path.to_owned(), digest: None, spore: open(path)? });
+    }
+    let repo = open_repo(context, repo)?;
+    let digest = resolve(&repo, text)?;
+    let spore = spore::open(repo.get(&digest)?)?;
+    let path = repo.path(&digest).unwrap_or_default();
+    Ok(Found { path, digest: Some(digest), spore })
+}
+
+/// Opens a .spore file: its manifest's signature holds, its content has not been read.
+pub fn open(path: &Path) -> Result<Spore, Failure> {
+    let name = path.display();
+    let file = File::open(path).map_err(|e| Failure::new(format_args!("failed to open {name}: {e}")))?;
+    spore::open(file).map_err(|e| about(path, e))
+}
+
+/// An error of a spore with the file it is about.
+pub fn about(path: &Path, error: spore::SporeError) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.error = format!("{}: {}", path.display(), failure.error);
+    failure
+}
+
+/// The repo of `--repo`, or of the state.
+pub fn open_repo(context: &Context, dir: Option<&Path>) -> Result<Repo, Failure> {
+    let dir = dir.map_or_else(|| context.paths().map(|p| p.repo()), |dir| Ok(dir.to_owned()))?;
+    Ok(Repo::open(dir)?)
+}
+
+/// A digest, or the one in the repo that begins so.
+fn resolve(repo: &Repo, text: &str) -> Result<Digest, Failure> {
+    if let Ok(digest) = text.parse() {
+        return Ok(digest);
+    }
+    let is_prefix = (4..64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let digests: Vec<Digest> = if is_prefix {
+        let all = repo.list()?.into_iter().map(|stored| stored.digest);
+        all.filter(|digest| digest.to_string().starts_with(text)).collect()
+    } else {
+        Vec::new()
+    };
+    match digests[..] {
+        [digest] => Ok(digest),
+        [] => Err(Failure::usage(format_args!(
+            "{text:?} is neither a file nor a spore in {}",
+            repo.dir().display()
+        ))
+        .hint("`mesh repo list` shows what is there")),
+        _ => Err(Failure::usage(format_args!("{text:?} means {} spores", digests.len()))
+            .hint("write more digits of the digest")),
+    }
+}

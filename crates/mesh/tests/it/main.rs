@@ -1,0 +1,3 @@
+//! The whole product, through its binary: one file a command.
+
+mod reference;
