@@ -20,6 +20,8 @@ use crate::{Manifest, PackError, Template, manifest, seal};
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
 
+const TOO_LARGE: &str = "it is larger than 2 GiB";
+
 /// What goes into a spore besides its manifest.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
@@ -153,7 +155,7 @@ impl Part {
             hash.update(piece);
             crc.update(piece);
             size += piece.len() as u64;
-            if size > MAX_CONTENT_BYTES { Err(self.refused("it is larger than 2 GiB")) } else { Ok(()) }
+            if size > MAX_CONTENT_BYTES { Err(self.refused(TOO_LARGE)) } else { Ok(()) }
         })?;
         if size == 0 && self.name == BINARY {
             return Err(self.refused("it is empty"));
@@ -177,8 +179,12 @@ impl Part {
     fn read(&self, mut each: impl FnMut(&[u8]) -> Result<(), PackError>) -> Result<(), PackError> {
         let failed = |source| PackError::Read { path: self.from.clone(), source };
         // Asked before it is opened: opening a pipe would wait for its writer.
-        if !std::fs::metadata(&self.from).map_err(failed)?.is_file() {
+        let metadata = std::fs::metadata(&self.from).map_err(failed)?;
+        if !metadata.is_file() {
             return Err(self.refused("it is not a regular file"));
+        }
+        if metadata.len() > MAX_CONTENT_BYTES {
+            return Err(self.refused(TOO_LARGE));
         }
         let mut file = File::open(&self.from).map_err(failed)?;
         let mut piece = vec![0; PIECE];

@@ -35,7 +35,11 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self::in_folder(std::env::temp_dir())
+    }
+
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { dir: tempfile::tempdir_in(folder).unwrap() }
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
