@@ -1,0 +1,46 @@
+//! The routing table: which apps exist and where their ready replicas listen.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use types::AppName;
+
+/// All an edge knows about where requests go. Replaced as a whole by [`crate::Routes::set`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Every app that exists; without a target it is answered with 503.
+    pub apps: BTreeMap<AppName, Vec<Target>>,
+    /// How a target is chosen.
+    pub balance: Balance,
+}
+
+/// One ready replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `app/node/replica`: unique, never used again for another replica.
+    pub id: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// What a replica speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (gRPC).
+    H2c,
+}
+
+/// How a target is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with fewer open requests of two neighbours in the round.
+    LeastOfTwo,
+}

@@ -1,0 +1,176 @@
+//! A worker's own copy of the routing table, with its idle connections: looked up without a lock.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use types::AppName;
+
+use crate::endpoint::Endpoint;
+use crate::mux::client::Link;
+use crate::routes::{App, Snapshot};
+use crate::table::Balance;
+
+/// One version of the table.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub version: u64,
+    apps: HashMap<AppName, Rc<Service>>,
+}
+
+/// An app and where it is served.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub app: Arc<App>,
+    upstreams: Vec<Rc<Upstream>>,
+    balance: Balance,
+}
+
+/// An endpoint with this worker's connections to it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub endpoint: Arc<Endpoint>,
+    idle: RefCell<Vec<Idle>>,
+    /// The HTTP/2 connection, or idle HTTP/1 ones, of requests that came over HTTP/2.
+    pub link: Link,
+}
+
+#[derive(Debug)]
+struct Idle {
+    io: TcpStream,
+    since: Instant,
+}
+
+/// A request that is counted as open on an endpoint, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub upstream: Rc<Upstream>,
+    worker: usize,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.upstream.endpoint.leave(self.worker);
+    }
+}
+
+impl View {
+    /// Makes a view of `snapshot`, keeping the connections of `before`; those of endpoints that left are closed.
+    pub(crate) fn new(snapshot: &Snapshot, before: &Self) -> Self {
+        let mut known: HashMap<*const Endpoint, Rc<Upstream>> = HashMap::new();
+        for upstream in before.upstreams() {
+            known.insert(Arc::as_ptr(&upstream.endpoint), upstream.clone());
+        }
+        let mut apps = HashMap::with_capacity(snapshot.apps.len());
+        for (app, endpoints) in &snapshot.apps {
+            let upstreams = endpoints
+                .iter()
+                .map(|e| known.remove(&Arc::as_ptr(e)).unwrap_or_else(|| Rc::new(Upstream::new(e.clone()))))
+                .collect();
+            let service = Service { app: app.clone(), upstreams, balance: snapshot.balance };
+            apps.insert(app.name.clone(), Rc::new(service));
+        }
+        for left in known.into_values() {
+            left.close_idle();
+        }
+        Self { version: snapshot.version, apps }
+    }
+
+    pub(crate) fn service(&self, app: &[u8]) -> Option<&Rc<Service>> {
+        self.apps.get(std::str::from_utf8(app).ok()?)
+    }
+
+    /// The app of a mapped host name.
+    pub(crate) fn service_of_host(
+        &self,
+        hosts: &BTreeMap<String, AppName>,
+        name: &[u8],
+    ) -> Option<&Rc<Service>> {
+        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        self.apps.get(hosts.get(&name)?)
+    }
+
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+        self.apps.values().flat_map(|s| &s.upstreams)
+    }
+
+    /// The names of the apps, for people.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.apps.keys().map(AppName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Service {
+    /// Chooses an endpoint that isn't in `tried` and counts a request as open on it. Those set aside come
+    /// into question when there is no other; draining ones never do.
+    pub(crate) fn pick(&self, worker: usize, tried: &[Rc<Upstream>]) -> Option<Open> {
+        let n = self.upstreams.len();
+        if n == 0 {
+            return None;
+        }
+        let from = if n == 1 { 0 } else { self.app.next() % n };
+        let fits = |upstream: &Rc<Upstream>, also_aside| {
+            (also_aside || !upstream.endpoint.is_aside())
+                && !tried.iter().any(|t| Rc::ptr_eq(t, upstream))
+                && upstream.endpoint.enter(worker)
+        };
+        let open = |upstream: &Rc<Upstream>| Some(Open { upstream: upstream.clone(), worker });
+        if self.balance == Balance::LeastOfTwo {
+            let upstream = self.less_loaded(&self.upstreams[from], (from + 1) % n);
+            if fits(upstream, false) {
+                return open(upstream);
+            }
+        }
+        for also_aside in [false, true] {
+            for step in 0..n {
+                let upstream = &self.upstreams[(from + step) % n];
+                if fits(upstream, also_aside) {
+                    return open(upstream);
+                }
+            }
+        }
+        None
+    }
+
+    fn less_loaded<'a>(&'a self, one: &'a Rc<Upstream>, other: usize) -> &'a Rc<Upstream> {
+        let other = &self.upstreams[other];
+        let better = other.endpoint.open() < one.endpoint.open();
+        if better { other } else { one }
+    }
+}
+
+impl Upstream {
+    fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, idle: RefCell::default(), link: Link }
+    }
+
+    /// The connection that was used last, and when.
+    pub(crate) fn take_idle(&self) -> Option<(TcpStream, Instant)> {
+        self.idle.borrow_mut().pop().map(|idle| (idle.io, idle.since))
+    }
+
+    /// Keeps a connection for the next request, unless there are enough or the endpoint drains.
+    pub(crate) fn give_idle(&self, io: TcpStream, since: Instant, most: usize) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < most && !self.endpoint.is_draining() {
+            idle.push(Idle { io, since });
+        }
+    }
+
+    /// Closes connections that have been idle since before `since`; says whether any is left.
+    pub(crate) fn prune(&self, since: Instant) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| idle.since >= since);
+        !idle.is_empty() | self.link.prune(since)
+    }
+
+    pub(crate) fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+        self.link.close();
+    }
+}
