@@ -2,9 +2,12 @@
 //!
 //! First everything that is there is kept ([`Placement::keep`]), so that a newcomer never drives out what
 //! runs. Then the empty slots are filled, every app's first ones before any app's second ones: each goes to
-//! the node that has fewest replicas of the app, the next on the ring among several. Last, where an app is
-//! two or more replicas deeper on one node than on another with room, one moves over; nothing else ever moves.
+//! the node that has fewest of the app, the next on the ring among several. What counts there is what is ready
+//! and what fills an *earlier* slot: so a decision stays the same while its outcome comes to light, in whatever
+//! order it does. Last, where an app is two or more replicas deeper on one node than on another with room, one
+//! moves over, a new one if there is one; nothing else ever moves.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use genome::{Budget, Observed, Plan, Release, Revision};
@@ -36,12 +39,14 @@ pub(crate) struct App<'a> {
     pub(crate) slots: BTreeMap<u32, usize>,
     /// Jobs that are done, and where they ran; they take no room.
     pub(crate) done: BTreeMap<u32, &'a NodeName>,
-    /// Slots whose replica is ready: the last to be moved.
-    pub(crate) ready: Vec<u32>,
+    /// Slots that were kept, and whether their replica is ready: then it is the last to be moved.
+    pub(crate) kept: BTreeMap<u32, bool>,
     pub(crate) hash: u64,
     /// How many of its replicas each node has.
-    load: BTreeMap<usize, u32>,
-    /// No node that fits has fewer of its replicas.
+    load: Load,
+    /// How many each node has of those that are ready or before the slot that is being filled.
+    settled: Load,
+    /// No node that fits has fewer of these.
     least: u32,
 }
 
@@ -54,8 +59,42 @@ impl<'a> App<'a> {
         self.slots.contains_key(&slot) || self.done.contains_key(&slot)
     }
 
-    fn load(&self, place: usize) -> u32 {
-        self.load.get(&place).copied().unwrap_or(0)
+    fn is_ready(&self, slot: u32) -> bool {
+        self.kept.get(&slot) == Some(&true)
+    }
+
+    /// The nodes of what is ready, each as often as it has some.
+    fn ready_places(&self) -> impl Iterator<Item = usize> {
+        self.slots.iter().filter(|(slot, _)| self.is_ready(**slot)).map(|(_, place)| *place)
+    }
+
+    /// The slots that may move: new ones, and kept ones unless they are jobs, which would lose what they did.
+    fn movable(&self) -> impl Iterator<Item = (u32, usize)> {
+        let jobs = self.release.workload == Workload::Job;
+        let slots = self.slots.iter().map(|(slot, place)| (*slot, *place));
+        slots.filter(move |(slot, _)| !jobs || !self.kept.contains_key(slot))
+    }
+}
+
+/// A count for each node, by its place.
+#[derive(Default)]
+struct Load(BTreeMap<usize, u32>);
+
+impl Load {
+    fn of(&self, place: usize) -> u32 {
+        self.0.get(&place).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, place: usize) {
+        *self.0.entry(place).or_insert(0) += 1;
+    }
+
+    fn remove(&mut self, place: usize) {
+        *self.0.entry(place).or_insert(1) -= 1;
+    }
+
+    fn most(&self) -> u32 {
+        self.0.values().max().copied().unwrap_or(0)
     }
 }
 
@@ -89,9 +128,10 @@ impl<'a> Placement<'a> {
                 wanted: effective::wanted(plan, release, budgets.get(name).copied(), demand),
                 slots: BTreeMap::new(),
                 done: BTreeMap::new(),
-                ready: Vec::new(),
+                kept: BTreeMap::new(),
                 hash: ring::hash(name.as_str()),
-                load: BTreeMap::new(),
+                load: Load::default(),
+                settled: Load::default(),
                 least: 0,
             }
         });
@@ -103,14 +143,14 @@ impl<'a> Placement<'a> {
         let app = &mut self.apps[app];
         self.room.take(place, &app.ask());
         app.slots.insert(slot, place);
-        *app.load.entry(place).or_insert(0) += 1;
+        app.load.add(place);
     }
 
     fn take_away(&mut self, app: usize, slot: u32) {
         let app = &mut self.apps[app];
         if let Some(place) = app.slots.remove(&slot) {
             self.room.give_back(place, &app.ask());
-            *app.load.entry(place).or_insert(1) -= 1;
+            app.load.remove(place);
         }
     }
 
@@ -126,26 +166,41 @@ impl<'a> Placement<'a> {
     }
 
     fn fill_empty(&mut self) {
-        let mut empty: Vec<(u32, u64, usize)> = Vec::new();
-        for (index, app) in self.apps.iter().enumerate() {
-            let slots = (0..app.wanted).filter(|slot| !app.is_filled(*slot));
-            empty.extend(slots.map(|slot| (slot, app.generation, index)));
-        }
-        empty.sort_unstable();
-        let mut hopeless = Hopeless::default();
-        for (slot, _, app) in empty {
-            let ask = self.apps[app].ask();
-            if hopeless.covers(app, &ask) {
+        let mut order: Vec<(u32, u64, usize)> = Vec::new();
+        for (index, app) in self.apps.iter_mut().enumerate() {
+            if (0..app.wanted).all(|slot| app.is_filled(slot)) {
                 continue;
             }
-            match self.find(app, slot) {
-                Some(place) => self.put(app, slot, place),
-                None => hopeless.add(app, &ask),
+            (app.settled, app.least) = (app.ready_places().collect(), 0);
+            order.extend((0..app.wanted).map(|slot| (slot, app.generation, index)));
+        }
+        order.sort_unstable();
+        let mut hopeless = Hopeless::default();
+        for (slot, _, app) in order {
+            if !self.apps[app].is_filled(slot) {
+                self.fill_slot(app, slot, &mut hopeless);
+            }
+            let app = &mut self.apps[app];
+            if let Some(place) = app.slots.get(&slot)
+                && !app.is_ready(slot)
+            {
+                app.settled.add(*place);
             }
         }
     }
 
-    /// The node for one more replica: of those that fit and have fewest of the app, the first on the ring.
+    fn fill_slot(&mut self, app: usize, slot: u32, hopeless: &mut Hopeless) {
+        let ask = self.apps[app].ask();
+        if hopeless.covers(app, &ask) {
+            return;
+        }
+        match self.find(app, slot) {
+            Some(place) => self.put(app, slot, place),
+            None => hopeless.add(app, &ask),
+        }
+    }
+
+    /// The node for one more replica: of those that fit and have fewest, the first on the ring.
     fn find(&mut self, app: usize, slot: u32) -> Option<usize> {
         let room = &self.room;
         let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
@@ -153,7 +208,7 @@ impl<'a> Placement<'a> {
         let ask = app.ask();
         let mut best: Option<(u32, usize)> = None;
         for place in ring.walk(ring::point(app.hash, slot)) {
-            let load = app.load(place);
+            let load = app.settled.of(place);
             if best.is_some_and(|(least, _)| load >= least) || !room.fits(place, &ask) {
                 continue;
             }
@@ -168,34 +223,43 @@ impl<'a> Placement<'a> {
     }
 
     /// Moves replicas from the deepest node to the shallowest that fits, while that makes them more even.
-    /// Jobs stay: to move one is to lose what it did. Returns how many moved.
+    /// Returns how many moved.
     fn level(&mut self, app: usize) -> usize {
-        let movable = self.apps[app].release.workload != Workload::Job;
         let mut moved = 0;
-        while movable && let Some((slot, place)) = self.worst(app) {
+        while let Some((slot, place)) = self.uneven(app) {
             self.take_away(app, slot);
             self.put(app, slot, place);
             moved += 1;
         }
-        self.apps[app].least = 0;
         moved
     }
 
     /// The slot that should move, and where to.
-    fn worst(&self, app: usize) -> Option<(u32, usize)> {
+    fn uneven(&self, app: usize) -> Option<(u32, usize)> {
         let app = &self.apps[app];
-        let (deepest, depth) = app.load.iter().max_by_key(|(_, load)| **load)?;
-        if *depth < 2 {
+        if app.load.most() < 2 {
             return None;
         }
-        let on_deepest = app.slots.iter().filter(|(_, place)| *place == deepest).map(|(slot, _)| *slot);
-        let slot = on_deepest.max_by_key(|slot| (!app.ready.contains(slot), *slot))?;
+        let rank = |(slot, place): &(u32, usize)| {
+            let ready = app.kept.get(slot).copied();
+            (app.load.of(*place), Reverse(ready), *slot)
+        };
+        let (slot, place) = app.movable().max_by_key(rank)?;
+        let depth = app.load.of(place);
         let (ask, point) = (app.ask(), ring::point(app.hash, slot));
-        let shallow = (0..self.room.len()).filter(|place| app.load(*place) + 2 <= *depth);
+        let shallow = (0..self.room.len()).filter(|place| app.load.of(*place) + 2 <= depth);
         let fitting = shallow.filter(|place| self.room.fits(*place, &ask));
-        let target =
-            fitting.min_by_key(|place| (app.load(*place), ring::distance(point, self.room.name(*place))))?;
+        let target = fitting
+            .min_by_key(|place| (app.load.of(*place), ring::distance(point, self.room.name(*place))))?;
         Some((slot, target))
+    }
+}
+
+impl FromIterator<usize> for Load {
+    fn from_iter<T: IntoIterator<Item = usize>>(places: T) -> Self {
+        let mut load = Self::default();
+        places.into_iter().for_each(|place| load.add(place));
+        load
     }
 }
 

@@ -32,9 +32,7 @@ impl<'a> Placement<'a> {
             let app = &self.apps[claim.app];
             if !app.is_filled(claim.slot) && self.room.fits(claim.place, &app.ask()) {
                 self.put(claim.app, claim.slot, claim.place);
-                if claim.progress == 0 {
-                    self.apps[claim.app].ready.push(claim.slot);
-                }
+                self.apps[claim.app].kept.insert(claim.slot, claim.progress == 0);
             }
         }
     }

@@ -1,6 +1,6 @@
 use crate::testing::*;
 use crate::{World, decide};
-use genome::{Budget, Plan};
+use genome::{Budget, Plan, ReplicaState};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use types::{AppName, Nutrients};
@@ -121,6 +121,36 @@ proptest! {
             let third = mesh.settle();
             prop_assert_eq!(mesh.settle(), third);
         }
+    }
+
+    #[test]
+    fn a_decision_stays_while_its_outcome_becomes_visible_in_any_order(
+        mut mesh in any_mesh(), seen in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let decision = mesh.settle();
+        let mut seen = seen.into_iter().cycle();
+        mesh.endpoints.retain(|_| seen.next().unwrap());
+        for endpoint in &mut mesh.endpoints {
+            endpoint.state = ReplicaState::Pulling;
+        }
+        prop_assert_eq!(mesh.decide(), decision);
+    }
+
+    #[test]
+    fn what_replaces_a_lost_node_stays_while_it_becomes_visible_in_any_order(
+        nodes in 2usize..9, replicas in 0u32..24, gone in 0usize..9, seen in prop::collection::vec(any::<bool>(), 24),
+    ) {
+        let mut mesh = Mesh::of(nodes).with(plan("billing", replicas));
+        mesh.settle();
+        let gone = mesh.nodes.remove(gone % nodes).node_id;
+        let lost: Vec<u32> = mesh.endpoints.iter().filter(|e| e.node_id == gone).map(|e| e.slot).collect();
+        let decision = mesh.settle();
+        let mut seen = seen.into_iter();
+        mesh.endpoints.retain(|endpoint| !lost.contains(&endpoint.slot) || seen.next().unwrap());
+        for endpoint in mesh.endpoints.iter_mut().filter(|endpoint| lost.contains(&endpoint.slot)) {
+            endpoint.state = ReplicaState::Launching;
+        }
+        prop_assert_eq!(mesh.decide(), decision);
     }
 
     #[test]
