@@ -29,8 +29,8 @@ use telemetry::EventKind;
 use types::{AppName, NodeName, ReplicaName};
 
 pub use message::{
-    Action, Adopted, Adoption, Check, Draft, Facts, Input, Launch, LaunchId, Now, Observing, PlanNote, Probe,
-    Unprepared, World,
+    Action, Adopted, Adoption, Check, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now, Observing,
+    PlanNote, Probe, Unprepared, World,
 };
 use observe::Reported;
 use replica::Replica;
@@ -134,7 +134,7 @@ impl Core {
             Input::Prepared(id, facts) => self.prepared(&id, facts),
             Input::Unprepared(id, why) => self.unprepared(&id, why),
             Input::Spawned { id, pid, port } => self.spawned(&id, pid, port),
-            Input::NotSpawned(id, reason) => self.not_spawned(&id, reason),
+            Input::NotSpawned(id, why) => self.not_spawned(&id, why),
             Input::Probed(id, result) => self.probed(&id, result),
             Input::Drained { replica, drain } => self.drained(&replica, drain),
             Input::Exited { id, exit, last_line } => self.exited(&id, exit, &last_line),

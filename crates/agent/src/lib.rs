@@ -15,8 +15,8 @@ mod shell;
 
 pub use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, StartError, Traffic};
 pub use core::{
-    Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, Now, Observing, PlanNote,
-    Probe, Timing, Unprepared, World,
+    Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,
+    Observing, PlanNote, Probe, Timing, Unprepared, World,
 };
 pub use planner::{Decided, Planner, TakesWork};
 pub use ports::Ports;

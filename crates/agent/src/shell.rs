@@ -72,7 +72,8 @@ pub(crate) struct Shell {
     trusted: Vec<PublicKey>,
     /// When it is looked at next, if a replica waits for it.
     trust_at: Instant,
-    world: World,
+    /// What the core was last told; nothing before it was told that nothing is wanted.
+    world: Option<World>,
     /// Who waits for the end.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -103,7 +104,7 @@ impl Shell {
             probes: BTreeMap::new(),
             trusted: Vec::new(),
             trust_at: began,
-            world: World::default(),
+            world: None,
             stopping: None,
             config: Arc::new(config),
             deps,
@@ -182,8 +183,8 @@ impl Shell {
         if self.core.waits_for_trust() {
             self.look_at_trust().await;
         }
-        if world != self.world {
-            self.world = world.clone();
+        if self.world.as_ref() != Some(&world) {
+            self.world = Some(world.clone());
             self.tell(Input::World(world)).await;
         }
     }

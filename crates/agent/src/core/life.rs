@@ -7,8 +7,8 @@ use telemetry::EventKind;
 use types::{ReplicaName, Workload};
 
 use super::Core;
-use super::message::{Action, Facts, LaunchId, Probe, Unprepared};
-use super::replica::{Phase, Replica, Then};
+use super::message::{Action, Facts, LaunchId, NotSpawned, Probe, Unprepared};
+use super::replica::{Blame, Phase, Replica, Then};
 
 impl Core {
     pub(super) fn prepared(&mut self, id: &LaunchId, facts: Facts) {
@@ -41,7 +41,7 @@ impl Core {
                 replica.message.clone_from(&reason);
                 self.emit(EventKind::SporeRefused, &app, Some(&id.replica), reason);
             }
-            (Phase::Preparing, Unprepared::Failed(reason)) => self.fail(&id.replica, false, reason),
+            (Phase::Preparing, Unprepared::Failed(reason)) => self.fail(&id.replica, Blame::Machine, reason),
             _ => {}
         }
     }
@@ -80,7 +80,7 @@ impl Core {
         }
     }
 
-    pub(super) fn not_spawned(&mut self, id: &LaunchId, reason: String) {
+    pub(super) fn not_spawned(&mut self, id: &LaunchId, why: NotSpawned) {
         let Some(replica) = self.current(id) else { return };
         match replica.phase {
             Phase::Abandoned => {
@@ -89,7 +89,10 @@ impl Core {
             }
             Phase::Spawning => {
                 self.clean(id.clone());
-                self.fail(&id.replica, false, reason);
+                match why {
+                    NotSpawned::Program(reason) => self.fail(&id.replica, Blame::Death, reason),
+                    NotSpawned::Machine(reason) => self.fail(&id.replica, Blame::Machine, reason),
+                }
             }
             _ => {}
         }
@@ -107,7 +110,7 @@ impl Core {
             }
             (Phase::Probing { settled: None }, Err(reason)) => {
                 self.emit(EventKind::HealthFail, &app, Some(&id.replica), reason.clone());
-                self.end(&id.replica, true, reason);
+                self.end(&id.replica, Blame::Slow, reason);
             }
             (Phase::Ready { next_probe, misses }, Ok(())) => (*next_probe, *misses) = (Some(next), 0),
             (Phase::Ready { next_probe, misses }, Err(reason)) => {
@@ -116,7 +119,7 @@ impl Core {
                 if misses >= timing.probe_misses {
                     let reason = format!("failed {misses} health checks in a row: {reason}");
                     self.emit(EventKind::HealthFail, &app, Some(&id.replica), reason.clone());
-                    self.end(&id.replica, false, reason);
+                    self.end(&id.replica, Blame::Death, reason);
                 }
             }
             _ => {}
@@ -154,8 +157,10 @@ impl Core {
                 self.replicas.remove(&name);
                 self.emit(EventKind::ReplicaStopped, &app, Some(&name), reason);
             }
-            Phase::Terminating { then: Then::Failed { slow, reason }, .. } => self.fail(&name, slow, reason),
-            _ => self.fail(&name, false, reason),
+            Phase::Terminating { then: Then::Failed { blame, reason }, .. } => {
+                self.fail(&name, blame, reason)
+            }
+            _ => self.fail(&name, Blame::Death, reason),
         }
     }
 
@@ -188,17 +193,17 @@ impl Core {
     }
 
     /// A process that doesn't do its work is ended at once: it has had its time.
-    fn end(&mut self, name: &ReplicaName, slow: bool, reason: String) {
+    fn end(&mut self, name: &ReplicaName, blame: Blame, reason: String) {
         let insist_at = self.now.mono + self.timing.insist;
         let Some(replica) = self.replicas.get_mut(name) else { return };
         let id = replica.launch.id.clone();
         replica.message.clone_from(&reason);
-        replica.phase = Phase::Terminating { then: Then::Failed { slow, reason }, insist_at };
+        replica.phase = Phase::Terminating { then: Then::Failed { blame, reason }, insist_at };
         self.act(Action::Kill(id));
     }
 
     /// A launch has failed and has no process any more; the next one follows after a while.
-    fn fail(&mut self, name: &ReplicaName, slow: bool, reason: String) {
+    fn fail(&mut self, name: &ReplicaName, blame: Blame, reason: String) {
         let (now, timing) = (self.now.mono, self.timing);
         let Some(replica) = self.replicas.get_mut(name) else { return };
         let warmup =
@@ -207,15 +212,19 @@ impl Core {
         if served.is_some_and(|served| served >= timing.stable) {
             replica.failures = 0;
         }
-        replica.proven |= served.zip(warmup).is_some_and(|(served, warmup)| served >= warmup);
+        replica.proven |=
+            served.zip(warmup).is_some_and(|(served, warmup)| served >= warmup.max(timing.prove));
         replica.failures = replica.failures.saturating_add(1);
         replica.pid = None;
         replica.message.clone_from(&reason);
         let wait = timing.backoff(replica.failures, &mut self.rng);
         replica.phase = Phase::Backoff { until: now + wait };
-        // One early death may be chance (a port taken in between); two, or a health check that never
-        // passed, say that this release doesn't come up here.
-        if !replica.proven && (slow || replica.failures >= 2) {
+        let speaks = match blame {
+            Blame::Machine => false,
+            Blame::Death => replica.failures >= 2,
+            Blame::Slow => true,
+        };
+        if speaks && !replica.proven {
             self.report(name, reason);
         }
     }

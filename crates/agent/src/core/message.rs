@@ -96,6 +96,15 @@ pub enum Unprepared {
     Failed(String),
 }
 
+/// Why a process could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSpawned {
+    /// The program can't be executed: it speaks against the release.
+    Program(String),
+    /// The machine could not do it this time.
+    Machine(String),
+}
+
 /// What should run here, as the planner derived it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
@@ -165,7 +174,7 @@ pub enum Input {
         port: u16,
     },
     /// The process could not be started.
-    NotSpawned(LaunchId, String),
+    NotSpawned(LaunchId, NotSpawned),
     /// The answer to a probe: passed, or why it failed (or did not pass in time).
     Probed(LaunchId, Result<(), String>),
     /// The edge has no open request on the replica since the drain of this number began.

@@ -168,10 +168,14 @@ impl Core {
             return;
         }
         let Some(replica) = self.replicas.get_mut(name) else { return };
-        let (attempt, restarts) = (replica.launch.id.attempt, replica.launch.restarts);
-        replica.launch = launch(name.clone(), wanted);
-        replica.launch.id.attempt = attempt + 1;
-        replica.launch.restarts = if attempt == 0 { 0 } else { restarts + 1 };
+        let before = std::mem::replace(&mut replica.launch, launch(name.clone(), wanted));
+        let next = &mut replica.launch;
+        next.id.attempt = before.id.attempt + 1;
+        if before.id.attempt > 0 {
+            next.restarts = before.restarts + 1;
+            // The same spore says the same again: no record needs to change for it.
+            (next.version, next.provides) = (before.version, before.provides);
+        }
         replica.announce_at = self.now.mono + self.timing.announce;
         replica.phase = Phase::Preparing;
         replica.pid = None;

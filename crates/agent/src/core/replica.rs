@@ -24,7 +24,7 @@ pub(super) struct Replica {
     pub message: String,
     /// Failures in a row.
     pub failures: u32,
-    /// It has once been ready for as long as its plan's warm-up: a later failure is its own, not its release's.
+    /// It has once been ready for long enough: a later failure is its own, not its release's.
     pub proven: bool,
     pub ready_at: Option<Duration>,
     /// The number of its last drain, so that an answer to an earlier one isn't taken for this one's.
@@ -76,7 +76,18 @@ pub(super) enum Then {
     /// It is gone.
     Gone,
     /// It has failed, and is launched again.
-    Failed { slow: bool, reason: String },
+    Failed { blame: Blame, reason: String },
+}
+
+/// How much a failure speaks against the release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// Not at all: the machine could not do it.
+    Machine,
+    /// One early death may be chance (a port taken in between); two are not.
+    Death,
+    /// Its health check had all the time it asked for.
+    Slow,
 }
 
 impl Replica {

@@ -13,6 +13,9 @@ pub struct Timing {
     /// A worker counts as ready when it has run for so long: it has no port to ask, and one that dies at
     /// once must not replace one that works.
     pub settle: Duration,
+    /// A replica that was ready for so long, and for its plan's warm-up, has shown that its release comes up
+    /// here: when it fails later, that doesn't speak against the release.
+    pub prove: Duration,
     /// Between two health checks of a ready replica, give or take a fifth.
     pub probe_every: Duration,
     /// So many failed checks in a row end a replica.
@@ -32,6 +35,7 @@ impl Default for Timing {
         Self {
             announce: Duration::from_millis(50),
             settle: Duration::from_millis(500),
+            prove: Duration::from_secs(2),
             probe_every: Duration::from_secs(5),
             probe_misses: 3,
             stable: Duration::from_secs(60),

@@ -9,7 +9,7 @@ use types::PublicKey;
 
 use super::keeping::{keeper_spawn, key};
 use super::{Held, Report, Shell};
-use crate::core::{Input, Launch, LaunchId, Unprepared};
+use crate::core::{Input, Launch, LaunchId, NotSpawned, Unprepared};
 use crate::environment::environment;
 use crate::prepare::{self, Order, Prepared};
 
@@ -52,9 +52,7 @@ impl Shell {
     pub(super) fn spawn(&mut self, mut launch: Launch, wanted: Assignment) {
         let id = launch.id.clone();
         let Some(prepared) = self.held.get_mut(&id).and_then(|held| held.prepared.take()) else {
-            let reason = "failed to spawn what was never prepared".to_owned();
-            self.tasks.spawn(report(self.reporter.clone(), Input::NotSpawned(id, reason)));
-            return;
+            return self.not_spawned(id, "failed to spawn what was never prepared");
         };
         if launch.workload == types::Workload::Service {
             let ports = &self.deps.ports;
@@ -66,9 +64,7 @@ impl Shell {
             };
             self.held.entry(id.clone()).or_default().port = Some(launch.port).filter(|port| *port != 0);
             if launch.port == 0 {
-                let reason = "failed to find a free port on this machine".to_owned();
-                self.tasks.spawn(report(self.reporter.clone(), Input::NotSpawned(id, reason)));
-                return;
+                return self.not_spawned(id, "failed to find a free port on this machine");
             }
         }
         let order = self.order(*prepared, &launch, &wanted);
@@ -76,13 +72,21 @@ impl Shell {
         let port = launch.port;
         self.spawn_task(async move {
             match order {
-                Err(error) => Input::NotSpawned(id, format!("failed to hand the program over: {error}")),
+                Err(error) => {
+                    Input::NotSpawned(id, NotSpawned::Machine(format!("failed to write its note: {error}")))
+                }
                 Ok(order) => match keeper_spawn(keeper, order).await {
                     Ok(process) => Input::Spawned { id, pid: process.pid, port },
-                    Err(error) => Input::NotSpawned(id, spawn_reason(&error)),
+                    Err(error) => Input::NotSpawned(id, reason(&error)),
                 },
             }
         });
+    }
+
+    fn not_spawned(&self, id: LaunchId, reason: &str) {
+        // The core hears of it after this input is dealt with, as of any other answer.
+        let input = Input::NotSpawned(id, NotSpawned::Machine(reason.to_owned()));
+        let _ = self.reporter.send(Report::Input(input));
     }
 
     /// What the keeper is asked for.
@@ -200,10 +204,10 @@ impl SpawnOrder {
     }
 }
 
-async fn report(reporter: tokio::sync::mpsc::UnboundedSender<Report>, input: Input) {
-    let _ = reporter.send(Report::Input(input));
-}
-
-fn spawn_reason(error: &KeeperError) -> String {
-    format!("failed to {error}")
+fn reason(error: &KeeperError) -> NotSpawned {
+    let text = format!("failed to {error}");
+    match error {
+        KeeperError::Launch { .. } => NotSpawned::Program(text),
+        _ => NotSpawned::Machine(text),
+    }
 }

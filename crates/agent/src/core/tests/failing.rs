@@ -4,7 +4,7 @@ use genome::ReplicaState::{Backoff, Draining, Launching, Ready};
 use telemetry::EventKind;
 
 use super::rig::{Rig, facts, release};
-use crate::core::{Input, Observing, Probe, Unprepared};
+use crate::core::{Input, NotSpawned, Observing, Probe, Unprepared};
 
 fn serving() -> (Rig, crate::core::LaunchId) {
     let mut rig = Rig::new();
@@ -183,4 +183,28 @@ fn a_process_that_dies_while_it_drains_is_gone_and_not_restarted() {
     rig.exit(&id, 1);
     rig.asks_nothing();
     assert!(rig.core.is_idle() && rig.records.is_empty());
+}
+
+#[test]
+fn what_the_machine_cannot_do_does_not_speak_against_the_release() {
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    for _ in 0..3 {
+        let id = rig.took_prepare();
+        rig.tell(Input::Prepared(id.clone(), facts()));
+        rig.took_spawn();
+        rig.tell(Input::NotSpawned(id, NotSpawned::Machine("no process table".into())));
+        rig.took_clean();
+        rig.pass(Duration::from_secs(5));
+    }
+    assert!(rig.observed.is_empty());
+    for _ in 0..2 {
+        let id = rig.took_prepare();
+        rig.tell(Input::Prepared(id.clone(), facts()));
+        rig.took_spawn();
+        rig.tell(Input::NotSpawned(id, NotSpawned::Program("exec format error".into())));
+        rig.took_clean();
+        rig.pass(Duration::from_secs(30));
+    }
+    assert_eq!(rig.observed.len(), 1);
 }

@@ -4,7 +4,7 @@ use genome::ReplicaState::{Draining, Launching, Ready, Refused, Verifying};
 use telemetry::EventKind;
 
 use super::rig::{Rig, facts, release};
-use crate::core::{Input, Probe, Unprepared};
+use crate::core::{Input, NotSpawned, Probe, Unprepared};
 
 #[test]
 fn a_fast_launch_costs_one_record_and_says_its_five_events() {
@@ -120,7 +120,7 @@ fn what_is_not_wanted_any_more_goes_from_whatever_phase_it_is_in() {
                 rig.want_nothing();
             } else {
                 rig.want_nothing();
-                rig.tell(Input::NotSpawned(id.clone(), "no".into()));
+                rig.tell(Input::NotSpawned(id.clone(), NotSpawned::Machine("no".into())));
                 assert_eq!(rig.took_clean(), id);
             }
             if phase < 3 {

@@ -1,0 +1,80 @@
+//! One node: an agent's core that may be dead, and the keeper's processes that outlive it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent::{Core, Launch, LaunchId, World};
+use genome::Exit;
+use types::NodeName;
+
+pub struct NodeSim {
+    pub name: NodeName,
+    pub core: Option<Core>,
+    /// Rises when an agent starts: what was underway for an earlier one reaches nobody.
+    pub incarnation: u64,
+    /// Where there is a tick to come.
+    pub tick: Option<std::time::Duration>,
+    pub processes: BTreeMap<LaunchId, Process>,
+    /// What was extracted and not cleaned away.
+    pub folders: BTreeSet<LaunchId>,
+    /// What the core was last told, and the slots of an app when it asked for a launch.
+    pub world: Option<World>,
+    pub slots_at: BTreeMap<LaunchId, usize>,
+    /// Spawns that the keeper was asked for and has not answered.
+    pub spawning: BTreeMap<LaunchId, Launch>,
+}
+
+#[derive(Clone)]
+pub struct Process {
+    pub launch: Launch,
+    pub pid: u32,
+    pub exit: Option<Exit>,
+    /// Fails its health checks from now on.
+    pub sick: bool,
+    /// The keeper was told to end it.
+    pub told: bool,
+}
+
+/// What a release is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Good,
+    /// Takes this many milliseconds to be ready.
+    Slow(u64),
+    NeverReady,
+    /// Ends at once.
+    Crashes,
+    /// Is ready, and ends soon.
+    Fragile,
+    /// Signed by a stranger.
+    Foreign,
+}
+
+impl NodeSim {
+    pub fn new(name: NodeName) -> Self {
+        Self {
+            name,
+            core: None,
+            incarnation: 0,
+            tick: None,
+            processes: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            world: None,
+            slots_at: BTreeMap::new(),
+            spawning: BTreeMap::new(),
+        }
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values().filter(|process| process.exit.is_none())
+    }
+
+    /// How many slots of the app of `launch` the core knows to be its own.
+    pub fn slots_of(&self, app: &types::AppName) -> usize {
+        self.wanted().filter(|slot| slot.app == *app).count()
+    }
+
+    /// What the core knows to be its own.
+    pub fn wanted(&self) -> impl Iterator<Item = &cortex::Assignment> {
+        self.world.iter().flat_map(|world| &world.assignments)
+    }
+}
