@@ -13,3 +13,6 @@ pub use types::{
 
 /// The version in every path.
 pub const API_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -145,9 +145,16 @@ impl Client {
         self.call(Method::POST, "/v1/spores/gc", empty()).await
     }
 
-    /// Asks the mesh to end.
-    pub async fn shutdown(&self, how: api::Shutdown) -> Result<api::VersionInfo, ClientError> {
-        self.call(Method::POST, "/v1/shutdown", full(encode(&how))).await
+    /// Asks the mesh to stop. It has heard when this returns, and has stopped when its process ends.
+    pub async fn stop(&self) -> Result<api::VersionInfo, ClientError> {
+        self.call(Method::POST, "/v1/shutdown", full(encode(&api::Shutdown::Stop))).await
+    }
+
+    /// Asks the mesh to let go of its state for a successor; it has when the first line is there. Dropping
+    /// the lines before it is told to end means that there is no successor.
+    pub async fn hand_over(&self) -> Result<Lines<api::VersionInfo>, ClientError> {
+        let body = self.send(Method::POST, "/v1/shutdown", full(encode(&api::Shutdown::HandOver))).await?;
+        Ok(self.lines_of(body))
     }
 
     /// Events, oldest first.
@@ -184,8 +191,11 @@ impl Client {
     }
 
     async fn lines<T: DeserializeOwned>(&self, path: &str) -> Result<Lines<T>, ClientError> {
-        let body = self.send(Method::GET, path, empty()).await?;
-        Ok(Lines { body, buffer: Vec::new(), socket: self.socket.clone(), kind: std::marker::PhantomData })
+        Ok(self.lines_of(self.send(Method::GET, path, empty()).await?))
+    }
+
+    fn lines_of<T>(&self, body: Incoming) -> Lines<T> {
+        Lines { body, buffer: Vec::new(), socket: self.socket.clone(), kind: std::marker::PhantomData }
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Incoming, ClientError> {
@@ -199,6 +209,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(http::header::HOST, "mesh")
+            .header(http::header::CONTENT_TYPE, content_type(path))
             .body(body)
             .map_err(|e| self.protocol(&e.to_string()))?;
         let answer = sender.send_request(request).await.map_err(|e| self.protocol(&e.to_string()))?;
@@ -252,6 +263,14 @@ impl<T: DeserializeOwned> Lines<T> {
                 Some(Err(e)) => return Err(protocol(&self.socket, e.to_string())),
             }
         }
+    }
+}
+
+/// The API's bodies are JSON but for those that have a form of their own.
+fn content_type(path: &str) -> &'static str {
+    match path {
+        "/v1/records" | "/v1/spores" => "application/octet-stream",
+        _ => "application/json",
     }
 }
 

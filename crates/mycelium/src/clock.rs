@@ -1,7 +1,8 @@
 //! The one place that reads the clock.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use fabric::Fabric;
 use types::Timestamp;
 
 /// The system's clock.
@@ -11,5 +12,14 @@ pub(crate) struct SystemClock;
 impl SystemClock {
     pub(crate) fn now(self) -> Timestamp {
         SystemTime::now().into()
+    }
+}
+
+/// Lets the fabric's time pass, once a minute.
+pub(crate) async fn tick(fabric: &Fabric) {
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        minutes.tick().await;
+        fabric.tick(SystemClock.now());
     }
 }

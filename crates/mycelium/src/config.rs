@@ -32,6 +32,8 @@ pub struct Config {
     pub version: String,
     /// Take over from the `mesh` that runs in this state, if one does.
     pub takeover: bool,
+    /// The machine's environment; of it, workloads get `PATH`, `HOME`, `TMPDIR` and `LANG`.
+    pub environment: Vec<(String, String)>,
     /// Threads of the edge; one a core when absent.
     pub edge_workers: Option<usize>,
 }
@@ -69,7 +71,7 @@ pub enum StartError {
     Trust(#[from] soul::TrustError),
     /// The repo.
     #[error(transparent)]
-    Repo(#[from] repo::RepoError),
+    Repo(#[from] repo::Error),
     /// The records.
     #[error("open the fabric: {0}")]
     Fabric(#[from] fabric::Refused),
@@ -91,11 +93,11 @@ pub enum StartError {
         source: io::Error,
     },
     /// A node could not be started.
-    #[error("start node {node}: {reason}")]
+    #[error("start node {node}: {source}")]
     Node {
         /// Which one.
         node: String,
         /// Why.
-        reason: String,
+        source: agent::StartError,
     },
 }

@@ -1,19 +1,34 @@
-//! Mycelium: the composition. `Config -> App::start() -> run()`, the drivers, the local API.
+//! Mycelium: the composition (`Config -> App::start() -> run()`), the drivers, the local API.
 //!
 //! Everything that has an effect beyond one organ is wired here: the fabric's journal, the node
 //! keys, the route table of the edge, the events on disk. It never prints and never exits; the CLI does.
 
+mod admin;
 pub mod api;
+mod app;
 mod body;
 pub mod client;
 mod clock;
+mod config;
+mod counters;
 mod events;
 pub mod identity;
 mod journal;
 mod lock;
+mod logs;
 mod machine;
+mod metrics;
+mod nodes;
 mod paths;
+mod routes;
+mod server;
+mod sockets;
+mod status;
+mod takeover;
 mod tls;
+mod traffic;
 
+pub use app::{App, Outcome, RunError};
+pub use config::{Config, StartError};
 pub use paths::Paths;
-pub use tls::Tls;
+pub use tls::{Tls, TlsError};

@@ -22,15 +22,6 @@ pub(crate) enum Held {
 impl StateLock {
     /// Takes the lock or says at once who holds it.
     pub(crate) fn take(path: &Path) -> Result<Self, Held> {
-        Self::acquire(path, FlockOperation::NonBlockingLockExclusive)
-    }
-
-    /// Waits for the lock: a predecessor is about to end.
-    pub(crate) fn wait(path: &Path) -> Result<Self, Held> {
-        Self::acquire(path, FlockOperation::LockExclusive)
-    }
-
-    fn acquire(path: &Path, how: FlockOperation) -> Result<Self, Held> {
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -39,7 +30,7 @@ impl StateLock {
             .mode(0o600)
             .open(path)
             .map_err(Held::Io)?;
-        match flock(&file, how) {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();

@@ -30,7 +30,12 @@ pub(crate) fn replicas(logs: &Path, app: &AppName, only: Option<&ReplicaName>) -
 }
 
 /// Sends what `query` asks for: first what there is, by time, then what is written.
-pub(crate) async fn send(state: &ApiState, app: &AppName, query: &LogQuery, to: &LineSender) -> Result<(), ()> {
+pub(crate) async fn send(
+    state: &ApiState,
+    app: &AppName,
+    query: &LogQuery,
+    to: &LineSender,
+) -> Result<(), ()> {
     let logs = state.paths.logs();
     if !query.follow {
         let found = replicas(&logs, app, query.replica.as_ref());
@@ -51,7 +56,7 @@ pub(crate) async fn send(state: &ApiState, app: &AppName, query: &LogQuery, to: 
                 followed.push(log);
             }
         }
-        lines.sort_by(|a, b| a.at.cmp(&b.at));
+        lines.sort_by_key(|line| line.at);
         to.send(&lines).await?;
         // What a new replica wrote before it was noticed is wanted whole.
         tail = usize::MAX;
@@ -73,9 +78,10 @@ pub(crate) async fn send(state: &ApiState, app: &AppName, query: &LogQuery, to: 
 fn read(found: &[ReplicaLog], tail: usize) -> Vec<LogLine> {
     let mut lines = Vec::new();
     for log in found {
-        lines.extend(membrane::tail(&log.dir, tail).unwrap_or_default().into_iter().map(|line| of(log, line)));
+        lines
+            .extend(membrane::tail(&log.dir, tail).unwrap_or_default().into_iter().map(|line| of(log, line)));
     }
-    lines.sort_by(|a, b| a.at.cmp(&b.at));
+    lines.sort_by_key(|line| line.at);
     lines
 }
 
@@ -98,6 +104,7 @@ fn of(log: &ReplicaLog, line: Line) -> LogLine {
 /// The folders in `dir` whose names are names.
 fn folders<N: std::str::FromStr>(dir: &Path) -> Vec<(N, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let named = entries.flatten().filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    let named =
+        entries.flatten().filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
     named.collect()
 }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use edge::{Protocol, Table, Target};
-use fabric::View;
+use edge::{Edge, Protocol, Table, Target};
+use fabric::{Fabric, View};
 use genome::{Endpoint, ReplicaState};
 use types::{NodeName, ReplicaName, Workload};
 
@@ -22,6 +22,15 @@ pub(crate) fn table(view: &View) -> Table {
         }
     }
     table
+}
+
+/// Keeps the edge's table as the fabric has it.
+pub(crate) async fn follow(fabric: &Fabric, edge: &Edge) {
+    let mut changes = fabric.subscribe();
+    loop {
+        changes.changed().await;
+        edge.routes().set(&table(&fabric.view()));
+    }
 }
 
 /// The name of a replica in the edge's table.

@@ -40,7 +40,7 @@ pub(crate) fn app(
         generation: entry.generation,
         version: release.version.clone(),
         digest: release.digest,
-        revision: release.revision(),
+        revision: decided.revision.clone(),
         state,
         message,
         min: entry.value.min,
@@ -72,11 +72,27 @@ pub(crate) fn nodes(view: &View, decision: &Decision) -> Vec<NodeStatus> {
     view.nodes.iter().map(describe).collect()
 }
 
+/// An app in one sentence.
+pub(crate) fn summary(app: &AppStatus) -> String {
+    let counts = format!("{} of {} replicas are ready", app.ready, app.wanted);
+    let text = match app.state {
+        AppState::Ready => format!("all is well: {counts}"),
+        AppState::Completed => "the job is done".to_owned(),
+        AppState::Stopped => "stopped: the plan asks for no replica".to_owned(),
+        AppState::RolledBack => format!("its latest release failed and the one before runs ({counts})"),
+        AppState::Progressing | AppState::Degraded => counts,
+    };
+    if app.message.is_empty() || text.contains(&app.message) {
+        text
+    } else {
+        format!("{text}; {}", app.message)
+    }
+}
+
 /// Replicas of the decided release that do what they should.
 fn ready(decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> u32 {
-    let revision = decided.release.revision();
     let good = |r: &&Arc<Endpoint>| {
-        r.revision == revision && matches!(r.state, ReplicaState::Ready | ReplicaState::Completed)
+        r.revision == decided.revision && matches!(r.state, ReplicaState::Ready | ReplicaState::Completed)
     };
     replicas.iter().filter(good).count() as u32
 }
@@ -97,7 +113,8 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
     if settled {
         let done = plan.release.workload == Workload::Job
             && in_state(ReplicaState::Completed).count() as u32 == decided.wanted;
-        return (if done { AppState::Completed } else { AppState::Ready }, String::new());
+        let limited = decided.limited.clone().unwrap_or_default();
+        return (if done { AppState::Completed } else { AppState::Ready }, limited);
     }
     if decided.unplaced > 0 {
         let text = format!("no node has room for {} of {} replicas", decided.unplaced, decided.wanted);
@@ -105,7 +122,10 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
     }
     for state in [ReplicaState::Refused, ReplicaState::Backoff] {
         if let Some(replica) = in_state(state).next() {
-            return (AppState::Degraded, format!("{} on {}: {}", replica.replica, replica.node_id, replica.message));
+            return (
+                AppState::Degraded,
+                format!("{} on {}: {}", replica.replica, replica.node_id, replica.message),
+            );
         }
     }
     (AppState::Progressing, format!("{ready} of {} replicas are ready", decided.wanted))

@@ -12,16 +12,18 @@ use super::state::ApiState;
 use crate::api::{BudgetAt, PlanAt, Receipt};
 
 /// `GET /v1/apps/{app}/plan`; an app without a plan is no error: its next generation may be asked for.
-pub(super) async fn plan(State(state): State<ApiState>, Path(app): Path<String>) -> Result<Json<PlanAt>, ApiError> {
+pub(super) async fn plan(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+) -> Result<Json<PlanAt>, ApiError> {
     let app = name(&app)?;
-    let view = state.fabric.view();
-    let entry = view.plans.get(&app);
-    let decision = state.decide();
+    let decided = state.planner.decided();
+    let entry = decided.view.plans.get(&app);
     Ok(Json(PlanAt {
         next_generation: state.fabric.next_generation_of(Kind::Plan, RecordName::of_app(&app)),
         generation: entry.map_or(0, |e| e.generation),
         plan: entry.map(|e| (*e.value).clone()),
-        rolled_back: decision.apps.get(&app).is_some_and(|decided| decided.fallback.is_some()),
+        rolled_back: decided.decision.apps.get(&app).is_some_and(|app| app.fallback.is_some()),
     }))
 }
 
@@ -41,7 +43,10 @@ pub(super) async fn budget(
 pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result<Json<Receipt>, ApiError> {
     let record = Record::decode(&body).map_err(|e| ApiError::bad_request(e.to_string()))?;
     if !record.is_operators() {
-        return Err(ApiError::bad_request(format!("only operators' records are submitted, not {}", record.key())));
+        return Err(ApiError::bad_request(format!(
+            "only operators' records are submitted, not {}",
+            record.key()
+        )));
     }
     let fabric = state.fabric.clone();
     let now = state.clock.now();
@@ -54,13 +59,17 @@ pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result
 fn refusal(refused: Refused) -> ApiError {
     let status = match &refused {
         Refused::Stale { .. } => StatusCode::CONFLICT,
-        Refused::Unauthorised { .. } | Refused::OtherMesh { .. } | Refused::Signature { .. } => StatusCode::FORBIDDEN,
+        Refused::Unauthorised { .. } | Refused::OtherMesh { .. } | Refused::Signature { .. } => {
+            StatusCode::FORBIDDEN
+        }
         Refused::NotDurable(_) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let error = ApiError::new(status, refused.to_string());
     match refused {
-        Refused::Stale { .. } => error.hint("somebody else was faster: look at `mesh status`, then try again"),
+        Refused::Stale { .. } => {
+            error.hint("somebody else was faster: look at `mesh status`, then try again")
+        }
         Refused::Unauthorised { .. } => error.hint("sign with a key that `mesh.json` lists as an operator's"),
         _ => error,
     }

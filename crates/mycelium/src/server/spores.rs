@@ -31,7 +31,8 @@ pub(super) async fn list(State(state): State<ApiState>) -> Answer<Vec<SporeInfo>
 
 /// `GET /v1/spores/{digest}`
 pub(super) async fn one(State(state): State<ApiState>, Path(digest): Path<String>) -> Answer<SporeInfo> {
-    let digest: Digest = digest.parse().map_err(|e: types::DigestError| ApiError::bad_request(e.to_string()))?;
+    let digest: Digest =
+        digest.parse().map_err(|e: types::DigestError| ApiError::bad_request(e.to_string()))?;
     blocking(move || {
         let stored = state.repo.list().map_err(ApiError::internal)?;
         let found = stored.into_iter().find(|one| one.digest == digest);
@@ -46,11 +47,12 @@ pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Sto
     let (sender, receiver) = mpsc::channel(4);
     let writing = tokio::task::spawn_blocking(move || {
         let (digest, path) = state.repo.put(Incoming { receiver, rest: Bytes::new() })?;
-        Ok::<_, repo::RepoError>(Stored { digest, path })
+        Ok::<_, repo::Error>(Stored { digest, path })
     });
     let mut body = http_body_util::Limited::new(body, MAX_SPORE);
     while let Some(frame) = body.frame().await {
-        let piece = frame.map_err(|e| io::Error::other(e.to_string())).map(|f| f.into_data().unwrap_or_default());
+        let piece =
+            frame.map_err(|e| io::Error::other(e.to_string())).map(|f| f.into_data().unwrap_or_default());
         if sender.send(piece).await.is_err() {
             break;
         }
@@ -72,7 +74,9 @@ pub(super) async fn collect(State(state): State<ApiState>) -> Answer<Collected> 
     .await
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Answer<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?.map(Json)
 }
 

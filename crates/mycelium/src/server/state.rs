@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use agent::{Decided, Planner};
 use axum::Json;
 use axum::extract::{Path, State};
-use cortex::Decision;
+use axum::http::StatusCode;
+use axum::response::Response;
 use edge::Edge;
 use fabric::Fabric;
 use repo::Repo;
@@ -15,13 +17,12 @@ use types::{AppName, Digest, Timestamp};
 
 use super::error::ApiError;
 use super::records::name;
+use super::streams::LineSender;
 use crate::Paths;
-use crate::api::{
-    AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why,
-};
+use crate::api::{AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
 use crate::clock::SystemClock;
 use crate::events::EventLog;
-use crate::{decide, metrics, status};
+use crate::{metrics, status};
 
 /// How many of an app's last events `why` shows.
 const WHY_EVENTS: usize = 12;
@@ -42,8 +43,9 @@ pub(crate) struct Shared {
     pub(crate) admin: Option<String>,
     pub(crate) keeper_pid: Option<u32>,
     pub(crate) fabric: Fabric,
+    pub(crate) planner: Arc<Planner>,
     pub(crate) repo: Repo,
-    pub(crate) trust: TrustStore,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) edge: Edge,
     pub(crate) events: EventLog,
     pub(crate) clock: SystemClock,
@@ -53,7 +55,7 @@ pub(crate) struct Shared {
 /// A request to end, and where to say that what was asked for has happened.
 pub(crate) struct Ending {
     pub(crate) how: Shutdown,
-    pub(crate) done: tokio::sync::oneshot::Sender<()>,
+    pub(crate) asker: LineSender,
 }
 
 impl std::ops::Deref for ApiState {
@@ -65,10 +67,6 @@ impl std::ops::Deref for ApiState {
 }
 
 impl Shared {
-    pub(crate) fn decide(&self) -> Decision {
-        decide::decide(&self.fabric.view())
-    }
-
     pub(crate) fn knows(&self, app: &AppName) -> bool {
         self.fabric.view().plans.contains_key(app)
     }
@@ -127,15 +125,14 @@ impl Shared {
         metrics::traffic(&self.edge)
     }
 
-    fn app_status(&self, app: &AppName) -> Result<(AppStatus, Decision), ApiError> {
-        let view = self.fabric.view();
-        let decision = decide::decide(&view);
+    fn app_status(&self, app: &AppName) -> Result<AppStatus, ApiError> {
+        let Decided { view, decision } = self.planner.decided();
         let traffic = self.traffic().remove(app);
         let found = status::app(&view, &decision, app, &self.edge_status.url, traffic);
-        Ok((found.ok_or_else(|| self.no_such_app(app))?, decision))
+        found.ok_or_else(|| self.no_such_app(app))
     }
 
-    fn version_info(&self) -> VersionInfo {
+    pub(crate) fn version_info(&self) -> VersionInfo {
         VersionInfo { version: self.version.clone(), api: crate::api::API_VERSION, pid: std::process::id() }
     }
 }
@@ -147,8 +144,7 @@ pub(super) async fn version(State(state): State<ApiState>) -> Json<VersionInfo> 
 
 /// `GET /v1/status`
 pub(super) async fn status(State(state): State<ApiState>) -> Json<MeshStatus> {
-    let view = state.fabric.view();
-    let decision = decide::decide(&view);
+    let Decided { view, decision } = state.planner.decided();
     let conflicts = state.fabric.conflicts().into_iter().map(|(lost, won)| {
         format!(
             "{} generation {}: {} lost against {}",
@@ -180,14 +176,16 @@ pub(super) async fn app(
     State(state): State<ApiState>,
     Path(app): Path<String>,
 ) -> Result<Json<AppStatus>, ApiError> {
-    Ok(Json(state.app_status(&name(&app)?)?.0))
+    Ok(Json(state.app_status(&name(&app)?)?))
 }
 
 /// `GET /v1/apps/{app}/why`
-pub(super) async fn why(State(state): State<ApiState>, Path(app): Path<String>) -> Result<Json<Why>, ApiError> {
+pub(super) async fn why(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+) -> Result<Json<Why>, ApiError> {
     let app = name(&app)?;
-    let (status, decision) = state.app_status(&app)?;
-    let verdicts = decision.apps.get(&app).map(|decided| decided.verdicts.clone()).unwrap_or_default();
+    let status = state.app_status(&app)?;
     let mut events = state.events.after(0).map_err(ApiError::internal)?;
     events.retain(|event| event.app.as_ref() == Some(&app));
     events.drain(..events.len().saturating_sub(WHY_EVENTS));
@@ -195,8 +193,10 @@ pub(super) async fn why(State(state): State<ApiState>, Path(app): Path<String>) 
     Ok(Json(Why {
         summary: status::summary(&status),
         state: status.state,
-        nodes: verdicts,
-        replicas: said.map(|r| format!("{} on {} is {}: {}", r.replica, r.node_id, r.state, r.message)).collect(),
+        nodes: state.planner.verdicts(&app),
+        replicas: said
+            .map(|r| format!("{} on {} is {}: {}", r.replica, r.node_id, r.state, r.message))
+            .collect(),
         events,
         app_name: app,
     }))
@@ -207,13 +207,14 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> String {
     metrics::text(&state.edge, &state.fabric.view())
 }
 
-/// `POST /v1/shutdown`
+/// `POST /v1/shutdown`: answered once it is so. A hand-over's answer stays open until either side has enough.
 pub(super) async fn shutdown(
     State(state): State<ApiState>,
     Json(how): Json<Shutdown>,
-) -> Result<Json<VersionInfo>, ApiError> {
-    let (done, happened) = tokio::sync::oneshot::channel();
-    state.ending.send(Ending { how, done }).await.map_err(|_| ApiError::internal("the mesh is already ending"))?;
-    happened.await.map_err(|_| ApiError::internal("the mesh ended before it was done"))?;
-    Ok(Json(state.version_info()))
+) -> Result<Response, ApiError> {
+    let (asker, answer) = LineSender::body();
+    state.ending.try_send(Ending { how, asker }).map_err(|_| {
+        ApiError::new(StatusCode::CONFLICT, "the mesh is already ending").hint("wait for it to end")
+    })?;
+    Ok(answer)
 }

@@ -25,6 +25,13 @@ const WAITING: usize = 64;
 pub(crate) struct LineSender(mpsc::Sender<io::Result<Bytes>>);
 
 impl LineSender {
+    /// A response whose body is what is sent here.
+    pub(crate) fn body() -> (Self, Response) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let body = Body::new(Chunks::new(receiver));
+        (Self(sender), ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    }
+
     /// Sends `values`, a line each, as one piece.
     pub(crate) async fn send<T: Serialize>(&self, values: &[T]) -> Result<(), ()> {
         let mut bytes = Vec::new();
@@ -92,8 +99,8 @@ fn stream<F>(feed: impl FnOnce(LineSender) -> F) -> Response
 where
     F: Future<Output = Result<(), ()>> + Send + 'static,
 {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, response) = LineSender::body();
     // Ends with its reader.
-    tokio::spawn(feed(LineSender(sender)));
-    ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(Chunks::new(receiver))).into_response()
+    tokio::spawn(feed(sender));
+    response
 }

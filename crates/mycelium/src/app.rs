@@ -1,0 +1,88 @@
+//! The mesh on this machine as one thing: started, run until it is asked to end, stopped or handed over.
+
+mod agents;
+mod end;
+mod start;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use edge::Edge;
+use fabric::Fabric;
+use membrane::Keeper;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use types::NodeName;
+
+use crate::events::EventLog;
+use crate::lock::StateLock;
+use crate::server::{ApiSocket, Ending, Shared};
+
+/// A running mesh. Dropping it cuts everything but the workloads, which stay with the keeper.
+pub struct App {
+    agents: Vec<(NodeName, agent::AgentHandle)>,
+    edge: Edge,
+    fabric: Fabric,
+    keeper: Keeper,
+    events: EventLog,
+    shared: Arc<Shared>,
+    /// Long-lived tasks by name; none may end before the mesh does.
+    tasks: JoinSet<&'static str>,
+    endings: mpsc::Receiver<Ending>,
+    _socket: ApiSocket,
+    lock: Option<StateLock>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// How a mesh ended.
+pub enum Outcome {
+    /// Everything is stopped, the keeper too.
+    Stopped,
+    /// A successor has the state; the last open requests are finished.
+    HandedOver,
+    /// A successor came and died: start anew, then [`Remains::finish`] what still serves here.
+    Abandoned(Remains),
+}
+
+/// What still serves of a mesh that has let go of its state.
+pub struct Remains {
+    edge: Edge,
+    tasks: JoinSet<&'static str>,
+}
+
+/// A mesh that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A part that must not end has ended.
+    #[error("keep the {0} running: it ended by itself")]
+    TaskEnded(&'static str),
+    /// A part that must not end has panicked.
+    #[error("keep a task running: {0}")]
+    TaskPanicked(tokio::task::JoinError),
+}
+
+impl App {
+    /// Where HTTP comes in, as a base URL.
+    #[must_use]
+    pub fn edge_url(&self) -> &str {
+        &self.shared.edge_status.url
+    }
+
+    /// The addresses that the edge listens on.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where metrics are served.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<&str> {
+        self.shared.admin.as_deref()
+    }
+
+    /// The keeper's process.
+    #[must_use]
+    pub fn keeper_pid(&self) -> Option<u32> {
+        self.shared.keeper_pid
+    }
+}

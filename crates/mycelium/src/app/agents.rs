@@ -1,0 +1,86 @@
+//! The agents of this machine: one a node, each with what all of them share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agent::{Agent, AgentHandle, Planner, Ports, Timing};
+use fabric::Fabric;
+use genome::{Node, Pressure};
+use membrane::KeeperConfig;
+use repo::Repo;
+use soul::TrustStore;
+use types::NodeName;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, StartError};
+use crate::events::EventLog;
+use crate::machine::Machine;
+use crate::nodes::Nodes;
+use crate::traffic::EdgeTraffic;
+
+/// What all agents work with.
+pub(super) struct Shared {
+    pub(super) fabric: Fabric,
+    pub(super) planner: Arc<Planner>,
+    pub(super) keeper: KeeperConfig,
+    pub(super) repo: Repo,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) traffic: EdgeTraffic,
+    pub(super) events: EventLog,
+}
+
+/// Starts every agent; each has taken up what ran before it when this returns.
+pub(super) async fn start_agents(
+    config: &Config,
+    shared: Shared,
+    nodes: &Nodes,
+    edge_url: &str,
+) -> Result<Vec<(NodeName, AgentHandle)>, StartError> {
+    let machine = Machine::read();
+    let capacity = machine.share(config.nodes);
+    let labels = BTreeMap::from([("host".to_owned(), machine.host.clone())]);
+    let describe = |name: &NodeName| Node {
+        node_id: name.clone(),
+        host: machine.host.clone(),
+        capacity,
+        labels: labels.clone(),
+        addresses: Vec::new(),
+        version: config.version.clone(),
+        pressure: Pressure::None,
+    };
+    nodes.publish(&shared.fabric, describe, SystemClock.now())?;
+    let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
+    let mut agents = Vec::new();
+    for (name, key) in &nodes.present {
+        let events = shared.events.clone();
+        let deps = agent::Deps {
+            fabric: shared.fabric.clone(),
+            planner: shared.planner.clone(),
+            keeper: shared.keeper.clone(),
+            repo: shared.repo.clone(),
+            trust: shared.trust.clone(),
+            signer: key.clone(),
+            traffic: traffic.clone(),
+            ports: ports.clone(),
+            events: Arc::new(move |event| events.record(event)),
+            clock: Arc::new(|| SystemClock.now()),
+        };
+        let set_up = agent::Config {
+            node: name.clone(),
+            host: machine.host.clone(),
+            capacity,
+            labels: labels.clone(),
+            addresses: Vec::new(),
+            version: config.version.clone(),
+            run_dir: config.paths.run().join(name.as_str()),
+            logs_dir: config.paths.logs().join(name.as_str()),
+            edge_url: edge_url.to_owned(),
+            environment: config.environment.clone(),
+            timing: Timing::default(),
+        };
+        let started = Agent::new(set_up, deps).start().await;
+        let handle = started.map_err(|source| StartError::Node { node: name.to_string(), source })?;
+        agents.push((name.clone(), handle));
+    }
+    Ok(agents)
+}

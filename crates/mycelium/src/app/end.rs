@@ -1,0 +1,127 @@
+//! The two ways to end: stop everything, or leave everything to a successor.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{App, Outcome, Remains, RunError};
+use crate::api::Shutdown;
+use crate::server::{Ending, LineSender};
+
+/// How long open requests may go on when the mesh stops.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long open requests, uploads and tunnels may go on after a hand-over.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(60);
+/// Between the successor's signal and the end of its connection, whichever is seen first.
+const SIGNAL_LAG: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Runs until `until` resolves, the local API asks for an end, or a part fails. When `hurry` resolves
+    /// meanwhile, open requests and graces of workloads are cut short.
+    pub async fn run(
+        mut self,
+        until: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<Outcome, RunError> {
+        tokio::pin!(until);
+        let ending = tokio::select! {
+            () = &mut until => None,
+            ending = self.endings.recv() => ending,
+            ended = self.tasks.join_next() => {
+                self.stop(hurry).await;
+                return Err(match ended {
+                    Some(Err(panicked)) => RunError::TaskPanicked(panicked),
+                    Some(Ok(name)) => RunError::TaskEnded(name),
+                    None => RunError::TaskEnded("last task"),
+                });
+            }
+        };
+        match ending {
+            Some(Ending { how: Shutdown::HandOver, asker }) => Ok(self.hand_over(asker, until, hurry).await),
+            Some(Ending { how: Shutdown::Stop, asker }) => {
+                let _ = asker.send(&[self.shared.version_info()]).await;
+                drop(asker);
+                self.stop(hurry).await;
+                Ok(Outcome::Stopped)
+            }
+            None => {
+                self.stop(hurry).await;
+                Ok(Outcome::Stopped)
+            }
+        }
+    }
+
+    /// Requests first, then replicas, then the keeper, so that nobody asks for what is gone.
+    async fn stop(&mut self, hurry: impl Future<Output = ()>) {
+        self.say("mesh stops");
+        let gently = async {
+            let cut = self.edge.stop(STOP_GRACE).await;
+            if cut > 0 {
+                tracing::warn!(connections = cut, "connections were cut at the end of the grace");
+            }
+            join_all(self.agents.drain(..).map(|(_, agent)| agent.stop())).await;
+        };
+        tokio::select! {
+            () = gently => {}
+            () = hurry => tracing::warn!("asked twice: what still runs is killed"),
+        }
+        if let Err(error) = self.keeper.shutdown().await {
+            tracing::warn!(%error, "the keeper did not end as asked");
+        }
+        self.close_journal().await;
+    }
+
+    /// Lets go of state and journal, says so, serves until the successor does, and finishes what is open.
+    async fn hand_over(
+        mut self,
+        asker: LineSender,
+        until: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Outcome {
+        self.say("mesh hands over to a successor");
+        join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
+        self.close_journal().await;
+        self.events.release();
+        self.lock = None;
+        let told = asker.send(&[self.shared.version_info()]).await;
+        if told.is_err() || !succeeded(&asker, until).await {
+            tracing::error!("the successor ended before it served: this mesh goes on");
+            return Outcome::Abandoned(Remains {
+                edge: self.edge.clone(),
+                tasks: std::mem::take(&mut self.tasks),
+            });
+        }
+        let remains = Remains { edge: self.edge.clone(), tasks: std::mem::take(&mut self.tasks) };
+        tokio::select! {
+            () = remains.finish() => {}
+            () = hurry => {}
+        }
+        Outcome::HandedOver
+    }
+
+    async fn close_journal(&self) {
+        let fabric = self.fabric.clone();
+        let closed = tokio::task::spawn_blocking(move || fabric.close()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::warn!(%error, "the last records are not on disk");
+        }
+    }
+}
+
+impl Remains {
+    /// Finishes the requests that are open; new connections go to whoever else has the sockets.
+    pub async fn finish(self) {
+        self.edge.stop(HAND_OVER_GRACE).await;
+        drop(self.tasks);
+    }
+}
+
+/// Whether the successor gave its signal (which ends `until`) before it was gone.
+async fn succeeded(asker: &LineSender, until: impl Future<Output = ()>) -> bool {
+    tokio::pin!(until);
+    tokio::select! {
+        biased;
+        () = &mut until => true,
+        () = asker.closed() => tokio::time::timeout(SIGNAL_LAG, until).await.is_ok(),
+    }
+}

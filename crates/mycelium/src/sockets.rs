@@ -1,0 +1,41 @@
+//! The edge's listening sockets: bound here once, kept by the keeper, taken up by every successor.
+//!
+//! Because the keeper holds them, a connection that arrives while no `mesh` runs waits instead of being
+//! refused, and two `mesh` processes can accept side by side while one hands over to the other.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use edge::Listen;
+use membrane::Keeper;
+
+use crate::config::StartError;
+
+/// The sockets behind `address`: those that a predecessor left under `name`, or new ones for so many workers.
+/// Copies are with the keeper when this returns.
+pub(crate) async fn open(
+    keeper: &Keeper,
+    name: &str,
+    address: SocketAddr,
+    workers: usize,
+) -> Result<Vec<TcpListener>, StartError> {
+    let kept: Vec<TcpListener> = keeper.sockets(name).await?.into_iter().map(TcpListener::from).collect();
+    if !kept.is_empty() && kept.iter().all(|listener| fits(listener, address)) {
+        return Ok(kept);
+    }
+    keeper.keep_sockets(name, Vec::new()).await?;
+    drop(kept);
+    let listeners = Listen::Bind(address).open(workers)?;
+    let copies: std::io::Result<Vec<OwnedFd>> =
+        listeners.iter().map(|listener| listener.try_clone().map(OwnedFd::from)).collect();
+    let copies = copies.map_err(|source| edge::EdgeError::Listen { addr: address, source })?;
+    keeper.keep_sockets(name, copies).await?;
+    Ok(listeners)
+}
+
+/// Whether this is what would be bound now. A port that was left to the system stays what it became.
+fn fits(listener: &TcpListener, wanted: SocketAddr) -> bool {
+    listener
+        .local_addr()
+        .is_ok_and(|at| at.ip() == wanted.ip() && (wanted.port() == 0 || at.port() == wanted.port()))
+}
