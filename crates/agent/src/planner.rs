@@ -48,6 +48,13 @@ impl Planner {
         decided
     }
 
+    /// Why each node runs or doesn't run a replica of `app`, for people.
+    #[must_use]
+    pub fn verdicts(&self, app: &types::AppName) -> BTreeMap<NodeName, String> {
+        let decided = self.decided();
+        cortex::verdicts(&self.world(&decided.view), &decided.decision, app)
+    }
+
     /// Derives anew at the next question: which nodes take work has changed.
     pub fn forget(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
