@@ -24,6 +24,13 @@ pub enum Listen {
     Adopt(Vec<TcpListener>),
 }
 
+impl Listen {
+    /// Opens the sockets for so many workers, for [`Listen::Adopt`] later: connections wait in them meanwhile.
+    pub fn open(self, workers: usize) -> Result<Vec<TcpListener>, EdgeError> {
+        open(self, workers).map(|(sockets, _)| sockets)
+    }
+}
+
 impl From<SocketAddr> for Listen {
     fn from(addr: SocketAddr) -> Self {
         Self::Bind(addr)
