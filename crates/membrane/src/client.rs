@@ -105,7 +105,7 @@ pub enum KeeperEvent {
 pub struct Events(mpsc::UnboundedReceiver<KeeperEvent>);
 
 impl Events {
-    /// The next event; `None` after [`KeeperEvent::Lost`]. Loses nothing when it is cancelled.
+    /// The next event; `None` after [`KeeperEvent::Lost`], or when all handles were dropped. Loses nothing when it is cancelled.
     pub async fn next(&mut self) -> Option<KeeperEvent> {
         self.0.recv().await
     }

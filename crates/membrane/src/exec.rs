@@ -22,7 +22,10 @@ pub fn exec_in(pid: u32, argv: &[String]) -> io::Result<Exit> {
     let (program, args) = argv
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command is given"))?;
-    let environ = std::fs::read(format!("/proc/{pid}/environ"))?;
+    // for its error, should there be no such process or none of ours
+    std::fs::read(format!("/proc/{pid}/environ"))?;
+    let stat = procfs::stat(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let environ = procfs::settled_environ(pid.cast_signed(), &stat);
     let mut command = Command::new(program);
     command.args(args).env_clear().current_dir(PathBuf::from(format!("/proc/{pid}/cwd")));
     for (name, value) in procfs::variables(&environ) {

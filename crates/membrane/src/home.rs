@@ -24,6 +24,30 @@ const LOG_BYTES: u64 = 1 << 20;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 64;
 
+/// A lock that is held until this is dropped, or the process ends.
+#[derive(Debug)]
+pub(crate) struct Lock(OwnedFd);
+
+impl Lock {
+    /// The lock behind an inherited descriptor.
+    pub fn inherited(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that another thread has just forked still has a copy.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// A keeper's folder, by descriptor: its path may be longer than a socket's address.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -47,7 +71,7 @@ impl Home {
     }
 
     /// The lock of the one keeper; an error names the holder.
-    pub fn lock(&self) -> io::Result<OwnedFd> {
+    pub fn lock(&self) -> io::Result<Lock> {
         let mut file = self.create(LOCK)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -61,7 +85,7 @@ impl Home {
         file.set_len(0)?;
         file.rewind()?;
         write!(file, "{}", std::process::id())?;
-        Ok(file.into())
+        Ok(Lock(file.into()))
     }
 
     /// The keeper that took the lock last.
@@ -70,10 +94,10 @@ impl Home {
     }
 
     /// Waits until nobody else is starting a keeper here; then one may until it is dropped.
-    pub fn start_lock(&self) -> io::Result<OwnedFd> {
+    pub fn start_lock(&self) -> io::Result<Lock> {
         let file = self.create(START_LOCK)?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))?;
-        Ok(file.into())
+        Ok(Lock(file.into()))
     }
 
     /// The folder's own id, made once.

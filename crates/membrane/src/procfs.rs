@@ -6,9 +6,16 @@
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// The largest environment that is looked at.
 const MAX_ENVIRON: u64 = 2 << 20;
+/// Ticks in a second (`USER_HZ`): the kernel's promise to user space on every machine we run on.
+const TICKS: f64 = 100.0;
+/// Up to this age, in seconds, a process without an environment may be about to have one.
+const YOUNG: f64 = 2.0;
+/// How long it is waited for.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What `/proc/<pid>/stat` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,32 @@ pub(crate) fn environ(pid: i32) -> Vec<u8> {
         let _ = file.take(MAX_ENVIRON).read_to_end(&mut bytes);
     }
     bytes
+}
+
+/// Whether it was started in the last two seconds: it may be in the middle of executing a program, and
+/// its environment is empty then.
+pub(crate) fn is_young(stat: &Stat) -> bool {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds: Option<f64> = uptime.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    #[expect(clippy::cast_precision_loss, reason = "ticks since boot are far below 2^53")]
+    seconds.is_some_and(|seconds| seconds - (stat.started as f64) / TICKS < YOUNG)
+}
+
+/// [`environ`], but waits a moment for that of a program that is just being executed. Not to be called
+/// in the keeper's loop.
+pub(crate) fn settled_environ(pid: i32, stat: &Stat) -> Vec<u8> {
+    let deadline = Instant::now() + MOMENT;
+    loop {
+        let bytes = environ(pid);
+        let executing = bytes.is_empty()
+            && !stat.zombie
+            && is_young(stat)
+            && fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        if !executing || Instant::now() > deadline {
+            return bytes;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Whether `environ` has exactly this entry.

@@ -12,6 +12,9 @@ use libc::c_int;
 /// What the keeper acts upon.
 const WATCHED: [c_int; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
+/// The kernel's `sigaction` (handler, flags, restorer, mask) for "the default, nothing else".
+const DEFAULT: [u64; 4] = [0; 4];
+
 /// A descriptor that is readable when a child changed or the keeper is asked to end. From here on
 /// a hang-up and a closed pipe are ignored, everything else has its default effect.
 pub(crate) fn watch() -> io::Result<OwnedFd> {
@@ -20,9 +23,9 @@ pub(crate) fn watch() -> io::Result<OwnedFd> {
     // run no code of ours. SIGSEGV and SIGBUS stay the runtime's, for its message on a stack overflow.
     let fd = unsafe {
         for signal in 1..=64 {
-            if !matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGPIPE | libc::SIGKILL | libc::SIGSTOP)
-            {
-                libc::signal(signal, libc::SIG_DFL);
+            if !matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+                // not through libc, which keeps 32 and 33 to itself: its posix_spawn leaves them ignored
+                libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), 0, size_of::<u64>());
             }
         }
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);

@@ -36,7 +36,7 @@ pub(crate) fn end(unique: &str) -> io::Result<usize> {
         if killed.is_empty() {
             return Ok(ended);
         }
-        for process in &killed {
+        for process in killed.values() {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
             if rustix::event::poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout))? == 0 {
@@ -50,8 +50,11 @@ pub(crate) fn end(unique: &str) -> io::Result<usize> {
 fn find(prefix: &[u8]) -> BTreeSet<Member> {
     let stats: BTreeMap<i32, procfs::Stat> =
         procfs::all().into_iter().filter_map(|pid| Some((pid, procfs::stat(pid)?))).collect();
-    let marked = |pid: &i32| procfs::environ(*pid).split(|b| *b == 0).any(|e| e.starts_with(prefix));
-    let mut ours: BTreeSet<i32> = stats.keys().copied().filter(marked).collect();
+    let marked = |(pid, stat): (&i32, &procfs::Stat)| {
+        let environ = procfs::settled_environ(*pid, stat);
+        environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(prefix)).then_some(*pid)
+    };
+    let mut ours: BTreeSet<i32> = stats.iter().filter_map(marked).collect();
     ours.remove(&std::process::id().cast_signed());
     loop {
         let known = ours.len();

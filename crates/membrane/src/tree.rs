@@ -48,45 +48,77 @@ impl Member {
     }
 }
 
-/// The tree of one workload.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tree<'a> {
-    /// The main process, unless it was reaped.
-    pub main: Option<i32>,
-    /// The session it was started in: its pid.
-    pub session: i32,
+/// The tree of one workload, and what was learned of it.
+#[derive(Debug)]
+pub(crate) struct Tree {
     /// `NAME=value` in the environment of each of its processes.
-    pub marker: &'a [u8],
+    marker: String,
+    /// The sessions its processes were seen in; the first is that of the main process.
+    sessions: BTreeSet<i32>,
+    /// Those that were killed: they count until they are gone.
+    killed: BTreeSet<Member>,
 }
 
-impl Tree<'_> {
-    /// Its living members. `orphans` are the keeper's children that are nobody's main process.
-    pub fn members(&self, orphans: &[i32]) -> BTreeSet<Member> {
-        let mut sessions = BTreeSet::from([self.session]);
-        let mut members = BTreeSet::new();
+/// What a look at a tree has shown.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    /// The living.
+    pub members: BTreeSet<Member>,
+    /// Somebody is just executing a program and can't be told from a stranger yet: look again.
+    pub unclear: bool,
+}
+
+impl Tree {
+    /// The tree below the main process `main`, which was started in a session of its own.
+    pub fn new(main: i32, marker: String) -> Self {
+        Self { marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
+    }
+
+    /// Its living members. `main` is the main process unless it was reaped, `orphans` are the keeper's
+    /// children that are nobody's main process.
+    pub fn look(&mut self, main: Option<i32>, orphans: &[i32]) -> Sight {
+        self.killed.retain(|member| Member::of(member.pid) == Some(*member));
+        let mut sight = Sight { members: self.killed.clone(), unclear: false };
         let mut strangers: Vec<i32> = orphans.to_vec();
-        let mut found: Vec<i32> = self.main.into_iter().collect();
+        let mut found: Vec<i32> = main.into_iter().collect();
         loop {
+            sight.unclear = false;
             strangers.retain(|pid| {
-                let Some(stat) = procfs::stat(*pid) else { return false };
-                let ours = sessions.contains(&stat.session)
-                    || procfs::has_entry(&procfs::environ(*pid), self.marker);
-                if ours {
-                    found.push(*pid);
-                }
-                !ours
+                let ours = self.owns(*pid);
+                found.extend(ours.unwrap_or_default().then_some(*pid));
+                sight.unclear |= ours.is_none();
+                ours != Some(true)
             });
             if found.is_empty() {
-                return members;
+                return sight;
             }
             while let Some(pid) = found.pop() {
                 found.extend(procfs::children(pid));
                 if let Some(member) = Member::of(pid) {
-                    sessions.extend(procfs::stat(pid).map(|stat| stat.session));
-                    members.insert(member);
+                    self.sessions.extend(procfs::stat(pid).map(|stat| stat.session));
+                    sight.members.insert(member);
                 }
             }
         }
+    }
+
+    /// Kills all of it that can be found. `orphans` looks for the keeper's orphans anew.
+    pub fn kill(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) {
+        let killed = kill(|| self.look(main, &orphans()).members);
+        self.killed.extend(killed.into_keys());
+    }
+
+    /// Whether an orphan is one of its processes; `None` when that can't be told yet.
+    fn owns(&self, pid: i32) -> Option<bool> {
+        let Some(stat) = procfs::stat(pid).filter(|stat| !stat.zombie) else { return Some(false) };
+        if self.sessions.contains(&stat.session) {
+            return Some(true);
+        }
+        let environ = procfs::environ(pid);
+        if environ.is_empty() && procfs::is_young(&stat) {
+            return None;
+        }
+        Some(procfs::has_entry(&environ, self.marker.as_bytes()))
     }
 }
 
@@ -108,8 +140,8 @@ pub(crate) fn descendants() -> BTreeSet<Member> {
     members
 }
 
-/// Ends everything that `find` finds; returns descriptors of what was killed, readable when it is gone.
-pub(crate) fn kill(mut find: impl FnMut() -> BTreeSet<Member>) -> Vec<OwnedFd> {
+/// Kills everything that `find` finds; returns whom, each with a descriptor that is readable when it is gone.
+pub(crate) fn kill(mut find: impl FnMut() -> BTreeSet<Member>) -> BTreeMap<Member, OwnedFd> {
     let mut held = BTreeMap::new();
     for _ in 0..ROUNDS {
         let known = held.len();
@@ -128,5 +160,5 @@ pub(crate) fn kill(mut find: impl FnMut() -> BTreeSet<Member>) -> Vec<OwnedFd> {
     for fd in held.values() {
         let _ = rustix::process::pidfd_send_signal(fd, Signal::KILL);
     }
-    held.into_values().collect()
+    held
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod frame;
 pub(crate) mod outbox;
+pub(crate) mod peer;
 pub(crate) mod transport;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Finding the keeper of a folder, starting one, asking a program whether it can be one. Blocking.
 
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags};
 use super::KeeperError;
 use crate::home::Home;
 use crate::keeper::{CHECK, CHECKED};
-use crate::wire;
+use crate::wire::{self, peer};
 
 /// How long a keeper may take to be ready: it may have strays to end first.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -79,10 +79,9 @@ fn connect(home: &Home) -> Option<OwnedFd> {
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).ok()?;
     rustix::net::connect(&socket, &address).ok()?;
-    let peer = rustix::net::sockopt::socket_peercred(&socket).ok()?;
-    let ours = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
     rustix::io::ioctl_fionbio(&socket, true).ok()?;
-    ours.then_some(socket)
+    peer::check(socket.as_fd()).ok()?;
+    Some(socket)
 }
 
 /// Runs a program that leaves by itself and returns the first line it says.

@@ -12,7 +12,7 @@ use super::detach;
 use super::server::{Server, Source};
 use crate::wire::frame::Decoder;
 use crate::wire::outbox::Outbox;
-use crate::wire::{Failure, Message, transport};
+use crate::wire::{Failure, Message, peer, transport};
 
 /// More clients at once are turned away.
 const MAX_CLIENTS: usize = 64;
@@ -69,11 +69,7 @@ impl Server {
     }
 
     fn admit(&mut self, socket: OwnedFd) -> io::Result<()> {
-        let peer = rustix::net::sockopt::socket_peercred(&socket)?;
-        if !peer.uid.is_root() && peer.uid != rustix::process::geteuid() {
-            let text = format!("its user is {}", peer.uid.as_raw());
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-        }
+        peer::check(socket.as_fd())?;
         if self.clients.len() >= MAX_CLIENTS {
             return Err(io::Error::other(format!("{MAX_CLIENTS} are connected already")));
         }

@@ -25,7 +25,7 @@ pub(super) struct Replica {
     pub pid: i32,
     pub started_at: Timestamp,
     pub note: String,
-    pub marker: String,
+    pub tree: Tree,
     /// Standard output and error, until they end.
     pub pipes: [Option<OwnedFd>; 2],
     /// Its log, until it ended.
@@ -50,6 +50,8 @@ pub(super) enum Order {
     },
     /// Kill the tree.
     Kill {
+        /// Until when a process that can't be told from a stranger holds up the report.
+        unclear_until: Instant,
         /// When to look again, should no child's end make us.
         again: Instant,
         /// When to report the exit though something doesn't die.
@@ -58,13 +60,9 @@ pub(super) enum Order {
 }
 
 impl Replica {
-    /// Its processes.
-    pub fn tree(&self) -> Tree<'_> {
-        Tree {
-            main: self.exit.is_none().then_some(self.pid),
-            session: self.pid,
-            marker: self.marker.as_bytes(),
-        }
+    /// The main process, unless it was reaped: then the number may be anybody's.
+    pub fn main(&self) -> Option<i32> {
+        self.exit.is_none().then_some(self.pid)
     }
 
     /// As clients see it.
@@ -83,7 +81,8 @@ impl Replica {
         match &self.order {
             Order::Run => None,
             Order::Term { until, .. } => Some(*until),
-            Order::Kill { again, give_up } => Some(*again.min(give_up)),
+            Order::Kill { again, give_up, .. } if self.exit.is_some() => Some(*again.min(give_up)),
+            Order::Kill { again, .. } => Some(*again),
         }
     }
 }

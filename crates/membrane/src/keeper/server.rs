@@ -13,7 +13,7 @@ use types::Timestamp;
 use super::client::Client;
 use super::detach;
 use super::replica::{Key, Replica, STREAMS};
-use crate::home::Home;
+use crate::home::{Home, Lock};
 use crate::signals;
 
 /// The buffer everything is read into.
@@ -28,7 +28,7 @@ const LOG_RETRY: Duration = Duration::from_secs(5);
 /// All there is to a keeper.
 pub(super) struct Server {
     pub home: Home,
-    pub lock: OwnedFd,
+    pub lock: Lock,
     pub unique: String,
     pub listener: OwnedFd,
     pub null: OwnedFd,
@@ -45,6 +45,8 @@ pub(super) struct Server {
     pub mains: BTreeMap<i32, Key>,
     /// Replicas that are on their way to their end.
     pub busy: BTreeSet<Key>,
+    /// Whether a child was reaped since the last look at the busy ones.
+    pub reaped: bool,
     /// Replicas whose log could not be written, and when to try again.
     pub unwritten: BTreeSet<Key>,
     pub log_retry: Option<Instant>,
@@ -98,7 +100,7 @@ impl Source {
 }
 
 impl Server {
-    pub fn new(home: Home, lock: OwnedFd, unique: String, listener: OwnedFd) -> io::Result<Self> {
+    pub fn new(home: Home, lock: Lock, unique: String, listener: OwnedFd) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let signals = signals::watch()?;
         epoll::add(&epoll, &signals, Source::Signals.data(), EventFlags::IN)?;
@@ -119,6 +121,7 @@ impl Server {
             ids: BTreeMap::new(),
             mains: BTreeMap::new(),
             busy: BTreeSet::new(),
+            reaped: false,
             unwritten: BTreeSet::new(),
             log_retry: None,
             sockets: BTreeMap::new(),
@@ -219,13 +222,14 @@ impl Server {
 
     /// Starts or ends the wait of a keeper with nothing to keep.
     pub fn note_idle(&mut self, at: Instant) {
-        let idle = self.clients.is_empty() && self.replicas.is_empty() && self.sockets.is_empty();
+        let nothing = self.clients.is_empty() && self.replicas.is_empty() && self.sockets.is_empty();
+        let idle = nothing && std::process::id() != 1;
         self.idle_until = if idle { self.idle_until.or(Some(at + IDLE)) } else { None };
     }
 
     fn is_done(&self) -> bool {
         let idle = self.idle_until.is_some_and(|until| until <= Instant::now());
-        self.leaving.as_ref().is_some_and(|leaving| leaving.done) || (idle && std::process::id() != 1)
+        self.leaving.as_ref().is_some_and(|leaving| leaving.done) || idle
     }
 
     fn timeout(&self) -> Option<Timespec> {

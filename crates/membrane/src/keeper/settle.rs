@@ -20,6 +20,9 @@ use crate::wire::{Event, Message};
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How soon a killed tree is looked at again when no child's end comes first.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How soon one that is just executing a program is looked at again, and for how long.
+const LOOK_CLOSELY: Duration = Duration::from_millis(2);
+const UNCLEAR_PATIENCE: Duration = Duration::from_millis(100);
 
 impl Server {
     /// Takes note of all children that died, main processes or orphans.
@@ -27,6 +30,7 @@ impl Server {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
+                    self.reaped = true;
                     if let Some(key) = self.mains.remove(&pid.as_raw_nonzero().get())
                         && let Some(replica) = self.replicas.get_mut(&key)
                     {
@@ -85,14 +89,12 @@ impl Server {
     /// Does what is due.
     pub fn settle(&mut self) {
         let now = Instant::now();
-        if !self.busy.is_empty() {
-            let orphans = tree::orphans(|pid| self.mains.contains_key(&pid));
-            for key in std::mem::take(&mut self.busy) {
-                if self.advance(key, &orphans, now) {
-                    self.busy.insert(key);
-                }
+        for key in std::mem::take(&mut self.busy) {
+            if self.advance(key, now) {
+                self.busy.insert(key);
             }
         }
+        self.reaped = false;
         self.settle_leaving(now);
         self.listen_again(now);
         self.retry_logs(now);
@@ -100,28 +102,29 @@ impl Server {
     }
 
     /// One replica's next step towards its end; false when it has arrived there.
-    fn advance(&mut self, key: Key, orphans: &[i32], now: Instant) -> bool {
+    fn advance(&mut self, key: Key, now: Instant) -> bool {
         let Some(replica) = self.replicas.get_mut(&key) else { return false };
-        if let (None, Order::Term { until, .. }) = (replica.exit, &replica.order)
-            && now < *until
-        {
+        let due = replica.deadline().is_none_or(|deadline| deadline <= now);
+        let alive = replica.exit.is_none() && matches!(replica.order, Order::Term { .. });
+        if !due && (alive || !self.reaped) {
             return true;
         }
-        let left = replica.tree().members(orphans);
-        if left.is_empty() && replica.exit.is_some() {
-            self.finish(key);
-            return false;
+        let main = replica.main();
+        let orphans = || tree::orphans(|pid| self.mains.contains_key(&pid));
+        let sight = replica.tree.look(main, &orphans());
+        if sight.members.is_empty() && main.is_none() {
+            return self.conclude(key, sight.unclear, now);
         }
         match &mut replica.order {
             Order::Term { until, told } if now < *until => {
-                for member in left.difference(told) {
+                for member in sight.members.difference(told) {
                     member.signal(Signal::TERM);
                 }
-                told.extend(left);
+                told.extend(sight.members);
                 return true;
             }
-            Order::Kill { give_up, .. } if now >= *give_up && replica.exit.is_some() => {
-                let pids: Vec<i32> = left.iter().map(|member| member.pid).collect();
+            Order::Kill { give_up, .. } if now >= *give_up && main.is_none() => {
+                let pids: Vec<i32> = sight.members.iter().map(|member| member.pid).collect();
                 detach::say(&format!("{} ended, but processes of it don't die: {pids:?}", replica.id));
                 self.finish(key);
                 return false;
@@ -129,11 +132,26 @@ impl Server {
             Order::Kill { again, .. } => *again = now + LOOK_AGAIN,
             order => *order = kill_from(now),
         }
-        tree::kill(|| {
-            let orphans = tree::orphans(|pid| self.mains.contains_key(&pid));
-            self.replicas.get(&key).map(|replica| replica.tree().members(&orphans)).unwrap_or_default()
-        });
+        replica.tree.kill(main, orphans);
         true
+    }
+
+    /// Everything known of it is gone: the end, unless somebody can't be told from a stranger yet.
+    fn conclude(&mut self, key: Key, unclear: bool, now: Instant) -> bool {
+        let Some(replica) = self.replicas.get_mut(&key) else { return false };
+        if unclear {
+            if !matches!(replica.order, Order::Kill { .. }) {
+                replica.order = kill_from(now);
+            }
+            if let Order::Kill { again, unclear_until, .. } = &mut replica.order
+                && now < *unclear_until
+            {
+                *again = now + LOOK_CLOSELY;
+                return true;
+            }
+        }
+        self.finish(key);
+        false
     }
 
     /// Nothing runs any more: the rest of the output, then the report.
@@ -169,5 +187,5 @@ impl Server {
 }
 
 pub(super) fn kill_from(now: Instant) -> Order {
-    Order::Kill { again: now, give_up: now + KILL_PATIENCE }
+    Order::Kill { unclear_until: now + UNCLEAR_PATIENCE, again: now, give_up: now + KILL_PATIENCE }
 }

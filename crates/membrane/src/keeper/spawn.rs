@@ -14,6 +14,7 @@ use super::server::{Server, now};
 use crate::launch::{Launch, Program, Step};
 use crate::log::LogWriter;
 use crate::marker;
+use crate::tree::Tree;
 use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
 
 /// The longest id; it stands in each process' environment.
@@ -67,7 +68,7 @@ impl Server {
             pid: pid.as_raw_nonzero().get(),
             started_at: now(),
             note: args.note,
-            marker,
+            tree: Tree::new(pid.as_raw_nonzero().get(), marker),
             pipes: [Some(stdout), Some(stderr)],
             log: Some(log),
             order: Order::Run,

@@ -27,9 +27,10 @@ use super::server::{Server, now};
 use super::settle::kill_from;
 use super::{detach, prepare};
 use crate::exit::Exit;
-use crate::home::Home;
+use crate::home::{Home, Lock};
 use crate::log::{Dropped, LogLimits, LogWriter};
 use crate::marker;
+use crate::tree::Tree;
 use crate::wire::frame::Decoder;
 use crate::wire::outbox::Outbox;
 
@@ -114,7 +115,7 @@ pub(super) fn resume(dir: &Path, state: OwnedFd) -> io::Result<Server> {
     // SAFETY: all numbers in the state are of descriptors that the predecessor owned and left open for
     // us; each is taken once.
     let (lock, listener) = unsafe { (take(saved.lock), take(saved.listener)) };
-    let mut server = Server::new(Home::open(dir)?, lock, saved.unique, listener)?;
+    let mut server = Server::new(Home::open(dir)?, Lock::inherited(lock), saved.unique, listener)?;
     for (name, numbers) in saved.sockets {
         // SAFETY: as above.
         let sockets = numbers.into_iter().map(|number| unsafe { take(number) }).collect();
@@ -176,7 +177,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         server.busy.insert(key);
     }
     let replica = Replica {
-        marker: marker::entry(&server.unique, &saved.id),
+        tree: Tree::new(saved.pid, marker::entry(&server.unique, &saved.id)),
         id: saved.id,
         pid: saved.pid,
         started_at: saved.started_at,
@@ -223,7 +224,7 @@ impl Server {
         };
         let saved = Saved {
             unique: self.unique.clone(),
-            lock: self.lock.as_raw_fd(),
+            lock: self.lock.as_fd().as_raw_fd(),
             listener: self.listener.as_raw_fd(),
             clients: clients.collect(),
             replicas: self.replicas.values().map(|replica| save_replica(replica, &left)).collect(),

@@ -43,7 +43,7 @@ pub(super) fn open_all(dir: &Path) -> io::Result<Vec<File>> {
                     files.push(file);
                 }
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound && age > 0 => break,
+            // No reason to end: in the middle of a rotation one number in between is missing.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }

@@ -5,7 +5,7 @@
 //! the count is written when it can be.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
@@ -52,8 +52,13 @@ impl LogWriter {
             stderr: Vec::new(),
             dropped,
         };
-        writer.reopen()?;
-        Ok(writer)
+        match writer.reopen() {
+            // no room is no reason not to run: it is dropped and counted until there is some
+            Err(error) if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                Err(error)
+            }
+            _ => Ok(writer),
+        }
     }
 
     /// Takes in what was read from one stream. `scratch` is lent, for its capacity.
@@ -178,17 +183,16 @@ impl LogWriter {
 
     /// Writes whole records or none.
     fn store(&mut self, bytes: &[u8], records: u64, now: Timestamp) {
-        let note = self.dropped.as_ref().map(|d| d.note(now));
-        let result = self.reopen().and_then(|()| {
-            if let Some(note) = note {
-                self.append(&note)?;
-                self.dropped = None;
-            }
-            self.append(bytes)
+        let result = self.reopen().and_then(|()| match &self.dropped {
+            // at once, or a disk with room for the note alone would fill up with notes
+            Some(dropped) => self.append(&[&dropped.note(now), bytes].concat()),
+            None => self.append(bytes),
         });
-        if let Err(error) = result
-            && records > 0
-        {
+        let Err(error) = result else {
+            self.dropped = None;
+            return;
+        };
+        if records > 0 {
             let since = Dropped { records: 0, bytes: 0, since: now, reason: String::new() };
             let dropped = self.dropped.get_or_insert(since);
             dropped.records += records;
@@ -214,7 +218,7 @@ impl LogWriter {
         }
         let path = files::path(&self.dir, 0);
         let mut file = match files::open_append(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
                 DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
                 files::open_append(&path)?
             }

@@ -1,5 +1,13 @@
 //! The keeper as a real process, and everything that can happen to it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod command;
+mod ends;
+mod handover;
+mod init;
+mod logs;
+mod many;
+mod protocol;
 mod spawning;
-#[expect(dead_code, reason = "the tests of ends, logs and hand-overs use the rest")]
 mod support;

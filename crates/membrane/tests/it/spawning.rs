@@ -1,8 +1,12 @@
-//! How workloads start and end.
+//! How workloads start.
 
-use membrane::{Exit, KeeperError, LogStream};
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use crate::support::Nest;
+use membrane::{Exit, KeeperError, LogStream, Program, Spawn};
+
+use crate::support::{Nest, write_file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_reports_and_forgets() {
@@ -18,7 +22,117 @@ async fn runs_reports_and_forgets() {
     let again = client.keeper.spawn(nest.shell("a", "true")).await;
     assert!(matches!(again, Err(KeeperError::Exists { .. })), "{again:?}");
     client.keeper.forget("a").await.unwrap();
+    assert!(matches!(client.keeper.forget("a").await, Err(KeeperError::Unknown { .. })));
     client.keeper.spawn(nest.shell("a", "kill -KILL $$")).await.unwrap();
     assert_eq!(client.exit_of("a").await, Exit::Signal(9));
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gives_a_workload_clean_surroundings() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let mut spawn = nest.shell(
+        "a",
+        "echo $PPID; umask; pwd; ulimit -n; ls -m /proc/$$/fd; readlink /proc/$$/fd/0
+         cut -d' ' -f1,5,6 /proc/$$/stat; echo $$
+         grep -E '^Sig(Blk|Ign)' /proc/self/status; exec env",
+    );
+    spawn
+        .env
+        .extend([("A".to_owned(), "1 2=3".to_owned()), ("MESH_KEEPER_ID".to_owned(), "forged".to_owned())]);
+    client.keeper.spawn(spawn).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(0));
+    let text = nest.stdout("a");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], client.keeper.pid().to_string());
+    assert_eq!(lines[1], "0022");
+    assert_eq!(Path::new(lines[2]), nest.folder.path().canonicalize().unwrap());
+    assert!(lines[3].parse::<u64>().unwrap() <= 65_536);
+    assert_eq!(lines[4..6], ["0, 1, 2", "/dev/null"]);
+    let pid = lines[7];
+    assert_eq!(lines[6], format!("{pid} {pid} {pid}"), "a process group and a session of its own");
+    assert_eq!(lines[8..10], ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
+    let unique = std::fs::read_to_string(nest.path("keeper/id")).unwrap();
+    let mut env: Vec<&str> = lines[10..].iter().copied().filter(|e| !e.starts_with("PWD=")).collect();
+    env.sort_unstable();
+    let marker = format!("MESH_KEEPER_ID={unique}/a");
+    let expected = ["A=1 2=3", &marker, "PATH=/usr/bin:/bin"];
+    assert_eq!(
+        env.iter().filter(|e| !e.starts_with("_=") && !e.starts_with("OLDPWD")).collect::<Vec<_>>(),
+        expected.iter().collect::<Vec<_>>()
+    );
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executes_the_very_file_that_was_opened() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let path = nest.path("program");
+    std::fs::copy("/bin/echo", &path).unwrap();
+    let opened = File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    symlink("/bin/false", &path).unwrap();
+    client.keeper.spawn(nest.spawn("a", Program::from(opened), &["it", "is me"])).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(0));
+    assert_eq!(nest.stdout("a"), "it is me\n");
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executes_scripts_by_descriptor_and_programs_by_name() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let path = nest.path("script");
+    write_file(&path, "#!/bin/sh\necho \"$0 $1\"\n", 0o755);
+    client.keeper.spawn(nest.spawn("a", Program::from(File::open(&path).unwrap()), &["x"])).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(0));
+    assert_eq!(nest.stdout("a"), "/dev/fd/3 x\n");
+    client.keeper.spawn(nest.spawn("b", Program::Path("sh".into()), &["-c", "echo found"])).await.unwrap();
+    assert_eq!(client.exit_of("b").await, Exit::Code(0));
+    assert_eq!(nest.stdout("b"), "found\n");
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn says_why_a_program_can_not_be_run() {
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    write_file(&nest.path("data"), "just text", 0o755);
+    write_file(&nest.path("closed"), "#!/bin/sh\n", 0o644);
+    write_file(&nest.path("lost"), "#!/no/such/interpreter\n", 0o755);
+    write_file(&nest.path("in-the-way"), "", 0o644);
+    let by_path = |name: &str| nest.spawn("a", Program::Path(nest.path(name)), &[]);
+    let opened = |name: &str| nest.spawn("a", Program::from(File::open(nest.path(name)).unwrap()), &[]);
+    let with = |change: fn(&Nest, &mut Spawn)| {
+        let mut spawn = nest.shell("a", "true");
+        change(&nest, &mut spawn);
+        spawn
+    };
+    let cases = [
+        (by_path("missing"), "missing: No such file"),
+        (by_path("data"), "data: it is not a program for this machine: "),
+        (opened("data"), "data: it is not a program for this machine: "),
+        (by_path("closed"), "closed: Permission denied"),
+        (opened("closed"), "closed: Permission denied"),
+        (by_path("lost"), "lost: the interpreter or dynamic loader it names does not exist: "),
+        (opened("lost"), "lost: the interpreter or dynamic loader it names does not exist: "),
+        (with(|nest, s| s.cwd = nest.path("nowhere")), "nowhere can't be entered: No such file"),
+        (with(|nest, s| s.logs = nest.path("in-the-way")), "in-the-way can't be written: "),
+        (
+            with(|_, s| s.program = Program::Path("nope".into())),
+            "run nope: there is no such program in /usr/bin:/bin",
+        ),
+        (with(|_, s| s.cwd = "relative".into()), "its folders must be absolute paths"),
+        (with(|_, s| s.args.push("a\0b".to_owned())), "a zero byte stands in"),
+        (with(|_, s| s.id.clear()), "its id is empty"),
+    ];
+    for (spawn, expected) in cases {
+        let error = client.keeper.spawn(spawn).await.unwrap_err().to_string();
+        assert!(error.starts_with("run ") && error.contains(expected), "{error:?} lacks {expected:?}");
+    }
+    // none of them left anything
+    assert_eq!(nest.attach().await.1, []);
     client.end().await;
 }

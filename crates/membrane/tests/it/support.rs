@@ -19,12 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with a keeper; dropped, it ends whatever still runs and fails if that was not the keeper's.
 pub struct Nest {
     pub folder: TempDir,
+    /// The keeper's folder in it.
+    pub keeper: String,
     pub limits: LogLimits,
 }
 
 impl Nest {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), limits: LogLimits::default() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            keeper: "keeper".to_owned(),
+            limits: LogLimits::default(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -32,7 +38,7 @@ impl Nest {
     }
 
     pub fn config(&self) -> KeeperConfig {
-        KeeperConfig { dir: self.path("keeper"), program: HARNESS.into(), log_limits: self.limits }
+        KeeperConfig { dir: self.path(&self.keeper), program: HARNESS.into(), log_limits: self.limits }
     }
 
     pub async fn attach(&self) -> (Client, Vec<Process>) {
@@ -43,11 +49,6 @@ impl Nest {
     /// A workload that runs `script` in a shell.
     pub fn shell(&self, id: &str, script: &str) -> Spawn {
         self.spawn(id, Program::Path("/bin/sh".into()), &["-c", script])
-    }
-
-    /// A workload that is the harness itself.
-    pub fn harness(&self, id: &str, args: &[&str]) -> Spawn {
-        self.spawn(id, Program::from(File::open(HARNESS).unwrap()), args)
     }
 
     pub fn spawn(&self, id: &str, program: Program, args: &[&str]) -> Spawn {
@@ -91,10 +92,11 @@ impl Nest {
 
 impl Drop for Nest {
     fn drop(&mut self) {
-        let dir = self.path("keeper");
+        let dir = self.path(&self.keeper);
         let holder = std::fs::read_to_string(dir.join("lock")).ok().and_then(|pid| pid.parse().ok());
         if let Some(pid) = holder.and_then(rustix::process::Pid::from_raw)
             && membrane::reap_strays(&dir).is_err()
+            && is_keeper(pid, &dir)
         {
             let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -158,6 +160,12 @@ impl Fifo {
     }
 }
 
+/// Whether this process is the keeper of a folder: a pid from a file may mean anybody.
+fn is_keeper(pid: rustix::process::Pid, dir: &Path) -> bool {
+    let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    String::from_utf8_lossy(&line).contains(&*dir.to_string_lossy())
+}
+
 /// Whether there is a living process of this id.
 pub fn process_exists(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -188,7 +196,7 @@ pub fn read_pid(text: &str) -> u32 {
     text.trim().parse().unwrap_or_else(|_| panic!("{text:?} is no pid"))
 }
 
-pub fn touch(path: &Path, text: &str, mode: u32) {
+pub fn write_file(path: &Path, text: &str, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
