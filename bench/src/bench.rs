@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use crate::load::Target;
 use crate::machine::Cores;
 use crate::peers::{self, Server};
+use crate::process::Process;
 use crate::product::Mesh;
 
 /// The surroundings of a row.
@@ -25,6 +27,8 @@ pub struct Bench {
     pub dir: TempDir,
     /// The product under test.
     pub mesh: PathBuf,
+    /// An edge without a mesh, to be measured in its place.
+    pub edge_proxy: Option<PathBuf>,
     /// The workload.
     pub billing: PathBuf,
     /// How many meshes were started.
@@ -59,6 +63,18 @@ impl Bench {
         let number = self.meshes.get();
         self.meshes.set(number + 1);
         Mesh::start(&self.mesh, &self.dir.path().join(format!("mesh-{number}")), core)
+    }
+
+    /// The edge without a mesh.
+    pub fn bare_edge(&self, backend: SocketAddr) -> Result<Server> {
+        let program = self.edge_proxy.as_ref().context("no bare edge was named")?;
+        let listen = peers::local(peers::free_port()?);
+        let argv =
+            [&program.to_string_lossy(), &*listen.to_string(), &backend.to_string()].map(str::to_owned);
+        let argv = argv.each_ref().map(String::as_str);
+        let log = self.dir.path().join("edge.log");
+        let process = Process::start("mesh", &argv, &[], Some(self.cores.proxy), &log)?;
+        peers::listening(process, "mesh", Target::new(listen, "/app/hello", "from billing"))
     }
 
     /// The proxies to compare with.

@@ -41,6 +41,9 @@ struct Args {
     /// Measure this mesh instead of building one
     #[arg(long, value_name = "PATH")]
     mesh: Option<PathBuf>,
+    /// In the part `edge`, measure this program (examples/edge_proxy of the crate edge) instead of a mesh
+    #[arg(long, value_name = "PATH")]
+    edge_proxy: Option<PathBuf>,
     /// Write the figures there as JSON, every run of them
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -74,6 +77,7 @@ fn main() -> Result<ExitCode> {
             }
             None => build::mesh()?,
         },
+        edge_proxy: args.edge_proxy,
         billing: build::billing()?,
         meshes: Cell::default(),
     };

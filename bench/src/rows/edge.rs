@@ -32,9 +32,15 @@ struct Measured {
 
 /// All of it, in turns: every program once, then every program again.
 pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
-    let mesh = bench.mesh(Some(bench.cores.proxy))?;
-    let edge = edge(bench, &mesh)?;
     let backend = bench.backend()?;
+    let mesh = match bench.edge_proxy {
+        Some(_) => None,
+        None => Some(bench.mesh(Some(bench.cores.proxy))?),
+    };
+    let edge = match &mesh {
+        Some(mesh) => edge(bench, mesh)?,
+        None => bench.bare_edge(backend.target.address)?,
+    };
     let peers = bench.peers(backend.target.address)?;
     let servers: Vec<&Server> = [&edge].into_iter().chain(&peers).chain([&backend]).collect();
     let mut measured: Vec<Measured> = servers.iter().map(|server| Measured::new(server.name)).collect();
