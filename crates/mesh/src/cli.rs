@@ -41,8 +41,8 @@ const AFTER_HELP: &str = "Long flags may be written with one dash (-nodes 3). \
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Keep everything (state, keys, trust) in this folder instead of the XDG ones
-    #[arg(long, global = true, value_name = "DIR", env = "MESH_STATE", hide_env_values = true)]
+    /// Keep everything (state, keys, trust) in this folder instead of the XDG ones [env: MESH_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Show more: causes of errors, output of build commands
     #[arg(short, long, global = true)]
@@ -58,6 +58,15 @@ pub struct Global {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Build, pack, publish and run everything a mesh.toml describes, and watch it
+    Up(c::up::Args),
+    /// Stop the mesh of this state, whatever is left of it
+    Down(c::down::Args),
+    /// Run the mesh in the foreground
+    Run(Box<c::run::Args>),
+    /// Replace the running mesh by this binary without failing a request
+    Upgrade(c::upgrade::Args),
+
     /// Pack a binary and its manifest into a signed spore
     Build(c::build::Args),
     /// Show what a spore is and who signed it

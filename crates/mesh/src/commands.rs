@@ -9,6 +9,7 @@ pub mod budget;
 pub mod build;
 pub mod completions;
 pub mod deploy;
+pub mod down;
 pub mod env;
 pub mod events;
 pub mod exec;
@@ -22,10 +23,13 @@ pub mod release;
 pub mod repo;
 pub mod restart;
 pub mod rollback;
+pub mod run;
 pub mod scale;
 pub mod status;
 pub mod stop;
 pub mod trust;
+pub mod up;
+pub mod upgrade;
 pub mod verify;
 pub mod version;
 pub mod why;
@@ -33,6 +37,10 @@ pub mod why;
 /// Runs one command.
 pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
     match command {
+        Command::Up(args) => up::run(context, args),
+        Command::Down(args) => down::run(context, args),
+        Command::Run(args) => run::run(context, *args),
+        Command::Upgrade(args) => upgrade::run(context, args),
         Command::Build(args) => build::run(context, args),
         Command::Inspect(args) => inspect::run(context, args),
         Command::Verify(args) => verify::run(context, args),

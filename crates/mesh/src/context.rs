@@ -9,6 +9,9 @@ use crate::cli::Global;
 use crate::failure::Failure;
 use crate::out::Out;
 
+/// The variable that stands for `--state`; a flag counts more.
+const STATE: &str = "MESH_STATE";
+
 /// What every command starts from.
 pub struct Context {
     /// The two streams.
@@ -21,7 +24,14 @@ pub struct Context {
 impl Context {
     /// From the flags that every command takes.
     pub fn new(global: Global) -> Self {
-        Self { out: Out::new(global.color, global.quiet), verbose: global.verbose, state: global.state }
+        Self {
+            out: Out::new(global.color, global.quiet),
+            verbose: global.verbose,
+            state: global.state.or_else(|| {
+                let set = std::env::var_os(STATE).filter(|dir| !dir.is_empty());
+                set.map(std::path::PathBuf::from)
+            }),
+        }
     }
 
     /// Where things lie.

@@ -68,22 +68,6 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// Puts what was being done in front of an error.
-pub trait Doing<T> {
-    /// `cannot {what}: {error}`
-    fn doing<D: Display>(self, what: impl FnOnce() -> D) -> Result<T, Failure>;
-}
-
-impl<T, E: Into<Failure>> Doing<T> for Result<T, E> {
-    fn doing<D: Display>(self, what: impl FnOnce() -> D) -> Result<T, Failure> {
-        self.map_err(|error| {
-            let mut failure: Failure = error.into();
-            failure.error = format!("cannot {}: {}", what(), failure.error);
-            failure
-        })
-    }
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)

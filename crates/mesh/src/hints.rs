@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
+use edge::EdgeError;
+use mycelium::StartError;
 use mycelium::client::ClientError;
+use mycelium::identity::IdentityError;
 
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -18,6 +21,9 @@ pub fn explain(error: &(dyn Error + 'static)) -> Failure {
     }
     // The organs' messages are fragments that go on after "failed to".
     let failure = Failure { error: format!("failed to {}", failure.error), ..failure };
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        return of_start(failure, error);
+    }
     if let Some(error) = error.downcast_ref::<spore::SporeError>() {
         return of_spore(failure, error);
     }
@@ -40,6 +46,11 @@ fn is_fragment(error: &(dyn Error + 'static)) -> bool {
         || error.is::<soul::TrustError>()
         || error.is::<soul::FindError>()
         || error.is::<repo::Error>()
+        || error.is::<IdentityError>()
+        || error.is::<StartError>()
+        || error.is::<mycelium::RunError>()
+        || error.is::<membrane::KeeperError>()
+        || error.is::<fabric::DraftError>()
 }
 
 fn client(error: &ClientError) -> Failure {
@@ -61,6 +72,41 @@ fn client(error: &ClientError) -> Failure {
 
 fn not_running(error: &ClientError) -> Failure {
     Failure::new(error).code(Code::NotRunning).hint("start it with `mesh up` or `mesh run`")
+}
+
+fn of_start(failure: Failure, error: &StartError) -> Failure {
+    match error {
+        StartError::Running { .. } => failure
+            .hint("`mesh status` shows it, `mesh down` ends it, `mesh upgrade` replaces it by this binary"),
+        StartError::Edge(EdgeError::Taken { addr, .. }) => failure.hint(elsewhere("-edge", *addr)),
+        StartError::Edge(EdgeError::Listen { source, addr }) => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                failure.hint("ports below 1024 are not for everybody: take another, -edge :8080")
+            }
+            std::io::ErrorKind::AddrInUse => failure.hint(elsewhere("-edge", *addr)),
+            _ => failure,
+        },
+        StartError::Admin { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            failure.hint(elsewhere("-admin", *address))
+        }
+        StartError::Identity(IdentityError::Garbage { path, .. }) => failure
+            .hint(format_args!("put {} back from a copy: it says whose plans are obeyed", path.display())),
+        _ => failure,
+    }
+}
+
+/// The next port, as a flag.
+fn elsewhere(flag: &str, address: std::net::SocketAddr) -> String {
+    let port = address.port().checked_add(1).unwrap_or(8080);
+    let host = if address.ip().is_unspecified() { String::new() } else { host(address) };
+    format!("end what listens there, or take another port: {flag} {host}:{port}")
+}
+
+fn host(address: std::net::SocketAddr) -> String {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 fn of_spore(failure: Failure, error: &spore::SporeError) -> Failure {

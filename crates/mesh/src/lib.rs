@@ -4,8 +4,6 @@
 //! file in `commands`; whatever it does beyond talking to people is done by the organs below, or by
 //! the running mesh over its local API. Operators' keys are read here and nowhere else.
 
-#![expect(dead_code, reason = "the commands that change plans are not all here")]
-
 pub mod argv;
 mod bring;
 mod builder;
@@ -13,28 +11,34 @@ mod change;
 pub mod cli;
 mod commands;
 mod context;
+mod daemon;
 pub mod exit;
 mod failure;
 mod hints;
 pub mod identity;
 mod listen;
+mod logging;
 mod meshfile;
 mod operator;
 mod out;
 mod packing;
 mod pairs;
 mod plans;
+mod process;
 mod progress;
 mod publisher;
 mod recipe;
 mod rollout;
+mod signals;
 mod span;
+mod stopping;
 mod table;
 mod target;
 mod view;
 mod wish;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
@@ -47,6 +51,14 @@ pub use cli::reference;
 
 /// Runs one command line and says how it ended.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    if let [_, keeper, flag, dir] = &argv[..]
+        && keeper == "keeper"
+        && flag == "--dir"
+    {
+        // Before anything else: it stays small, and leaves its parent while it has one thread only.
+        return membrane::keeper_main(Path::new(dir));
+    }
     let mut command = cli::command();
     command.build();
     let argv = argv::normalise(&command, argv);

@@ -120,6 +120,22 @@ impl Operator {
     }
 }
 
+/// The first use in a state folder: a key for this person and an identity for the mesh, both made visibly.
+pub fn first_use(context: &Context, paths: &Paths) -> Result<(), Failure> {
+    if !matches!(identity::load(paths), Err(identity::IdentityError::Missing(_))) {
+        return Ok(());
+    }
+    let (key, created) = KeyStore::open(&paths.keys())?.ensure(KEY)?;
+    if created {
+        context.out.note(format_args!("created operator key {KEY}: {}", key.fingerprint()));
+    }
+    let (_, created) = identity::ensure(paths, &key.public_key())?;
+    if created {
+        context.out.note(format_args!("created mesh in {}", paths.state.display()));
+    }
+    Ok(())
+}
+
 /// The plan of an app that must have one.
 pub fn existing(app: &AppName, at: &PlanAt) -> Result<Plan, Failure> {
     at.plan.clone().ok_or_else(|| {

@@ -116,6 +116,12 @@ impl Out {
         self.quiet
     }
 
+    /// Whether stderr is coloured.
+    #[must_use]
+    pub const fn colours_stderr(&self) -> bool {
+        self.stderr_colour
+    }
+
     /// `text` as it stands out on stdout.
     #[must_use]
     pub fn paint(&self, paint: Paint, text: impl Display) -> String {

@@ -8,7 +8,7 @@ use spore::{Identity, Packed, Source, Template};
 use types::{Signer, Timestamp};
 
 use crate::exit::Code;
-use crate::failure::{Doing as _, Failure};
+use crate::failure::Failure;
 use crate::identity::committed_at;
 
 /// Reads a manifest that is to be packed.
@@ -49,21 +49,13 @@ pub fn pack(
         .map_err(|e| Failure::new(format_args!("failed to create {}: {e}", dir.display())))?;
     let path = dir.join(format!("{}-{}.spore", template.name(), file_part(template.version())));
     let temporary = dir.join(format!(".{}.{}.tmp", template.name(), std::process::id()));
-    let packed = write(template, &source, signer, &temporary)
-        .and_then(|packed| fs::rename(&temporary, &path).map(|()| packed).map_err(Failure::new))
-        .inspect_err(|_| drop(fs::remove_file(&temporary)))
-        .doing(|| format!("write {}", path.display()))?;
+    let unwritten = |e| Failure::new(format_args!("failed to write {}: {e}", path.display()));
+    let packed = File::create(&temporary)
+        .map_err(unwritten)
+        .and_then(|mut out| Ok(spore::pack(template, &source, signer, &mut out)?))
+        .and_then(|packed| fs::rename(&temporary, &path).map(|()| packed).map_err(unwritten))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok((path, packed))
-}
-
-fn write(
-    template: &Template,
-    source: &Source<'_>,
-    signer: &dyn Signer,
-    to: &Path,
-) -> Result<Packed, Failure> {
-    let mut out = File::create(to).map_err(Failure::new)?;
-    Ok(spore::pack(template, source, signer, &mut out)?)
 }
 
 /// `latest` names nothing: outside development it is refused.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use soul::SecretKey;
-use spore::{Packed, Template};
+use spore::Template;
 use types::AppName;
 
 use crate::builder;
@@ -12,14 +12,6 @@ use crate::failure::Failure;
 use crate::identity::{Commit, Tree};
 use crate::meshfile::{App, MeshFile};
 use crate::packing::{self, Contents};
-
-/// A packed app.
-pub struct Made {
-    /// The .spore file.
-    pub path: PathBuf,
-    /// What was packed.
-    pub packed: Packed,
-}
 
 /// Says which version `app` gets; what is wrong with it is said once for each text.
 pub fn stamp(file: &MeshFile, name: &AppName, app: &App) -> Result<(Template, Tree), Failure> {
@@ -38,7 +30,7 @@ pub fn stamp(file: &MeshFile, name: &AppName, app: &App) -> Result<(Template, Tr
     Ok((template, tree))
 }
 
-/// Builds and packs it into `out`.
+/// Builds and packs it into `out`; where its .spore file is.
 pub async fn make(
     context: &Context,
     file: &MeshFile,
@@ -46,7 +38,7 @@ pub async fn make(
     (template, tree): (&Template, &Tree),
     key: &SecretKey,
     out: &Path,
-) -> Result<Made, Failure> {
+) -> Result<PathBuf, Failure> {
     if let Some(command) = &app.build {
         builder::build(context, template.name().as_str(), command, &file.folder).await?;
     }
@@ -68,8 +60,8 @@ pub async fn make(
         ))
         .hint(hint));
     }
-    let (path, packed) = packing::pack(template, &contents, key, out)?;
-    Ok(Made { path, packed })
+    let (path, _) = packing::pack(template, &contents, key, out)?;
+    Ok(path)
 }
 
 /// Whether a tree may be released at all.

@@ -5,7 +5,7 @@ mod verdict;
 use std::time::Duration;
 
 use genome::Revision;
-use mycelium::api::{AppStatus, EventQuery};
+use mycelium::api::{AppStatus, EventQuery, PlanAt};
 use mycelium::client::{Client, Lines};
 use telemetry::Event;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -60,19 +60,18 @@ pub struct Want {
 impl Want {
     /// The rollout of what was written.
     pub fn of(written: &Written) -> Self {
-        Self {
-            app: written.plan.app_name.clone(),
-            generation: written.generation,
-            revision: written.plan.release.revision(),
-            stuck_since: None,
-            progress: String::new(),
-            ended: None,
-        }
+        let plan = &written.plan;
+        Self::new(plan.app_name.clone(), written.generation, plan.release.revision())
     }
 
-    /// Which app it is about.
-    pub fn app(&self) -> &AppName {
-        &self.app
+    /// The rollout of the plan as it stands, if there is one.
+    pub fn current(app: &AppName, at: &PlanAt) -> Option<Self> {
+        let revision = at.plan.as_ref()?.release.revision();
+        Some(Self::new(app.clone(), at.generation, revision))
+    }
+
+    fn new(app: AppName, generation: u64, revision: Revision) -> Self {
+        Self { app, generation, revision, stuck_since: None, progress: String::new(), ended: None }
     }
 
     /// Takes note of how the app is now.
@@ -133,7 +132,7 @@ pub async fn follow(
 }
 
 /// A rollout that took too long.
-pub fn too_late(app: &AppName, timeout: Span) -> Failure {
+fn too_late(app: &AppName, timeout: Span) -> Failure {
     Failure::new(format_args!("{app} is not ready after {}; the mesh goes on with it", short(timeout.0)))
         .code(Code::Timeout)
         .hint(format_args!("`mesh why {app}` says what it waits for"))
@@ -178,9 +177,9 @@ pub async fn settle(
     }
 }
 
-/// How each of them ended.
-pub fn ended(wants: Vec<Want>) -> impl Iterator<Item = Result<Box<AppStatus>, Failure>> {
-    wants.into_iter().filter_map(|want| want.ended)
+/// How each of them ended, those that did not in `timeout` among them.
+pub fn ended(wants: Vec<Want>, timeout: Span) -> impl Iterator<Item = Result<Box<AppStatus>, Failure>> {
+    wants.into_iter().map(move |want| want.ended.unwrap_or_else(|| Err(too_late(&want.app, timeout))))
 }
 
 /// The next event; never when there are none any more.

@@ -1,6 +1,7 @@
 //! What a person means by a spore: a file, or a digest (or its beginning) in a repo.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use repo::Repo;
@@ -8,7 +9,11 @@ use spore::Spore;
 use types::Digest;
 
 use crate::context::Context;
+use crate::exit::Code;
 use crate::failure::Failure;
+
+/// How every spore begins (a zip, APPNOTE 6.3.10 §4.3.7): without it the file was never one.
+const ZIP: [u8; 4] = *b"PK\x03\x04";
 
 /// A spore that was found.
 pub struct Found {
@@ -37,6 +42,14 @@ pub fn find(context: &Context, text: &str, repo: Option<&Path>) -> Result<Found,
 pub fn open(path: &Path) -> Result<Spore, Failure> {
     let name = path.display();
     let file = File::open(path).map_err(|e| Failure::new(format_args!("failed to open {name}: {e}")))?;
+    let mut start = [0; ZIP.len()];
+    if file.metadata().is_ok_and(|m| m.is_file())
+        && (file.read_exact_at(&mut start, 0).is_err() || start != ZIP)
+    {
+        return Err(Failure::new(format_args!("{name} is not a spore"))
+            .code(Code::Refused)
+            .hint("`mesh build` makes one of a binary and its manifest"));
+    }
     spore::open(file).map_err(|e| about(path, e))
 }
 

@@ -103,7 +103,7 @@ fn list(context: &Context, store: &KeyStore, json: bool) -> Result<(), Failure> 
             }
         }
     }
-    if table.is_empty() {
+    if table.is_empty() && store.list()?.is_empty() {
         context.out.note("no keys yet; `mesh keys new NAME` makes one");
         return Ok(());
     }

@@ -48,21 +48,25 @@ struct Released {
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let file = MeshFile::read(&args.file)?;
-    let key = publisher::load(context, args.key.as_deref().or(file.mesh.key.as_deref()))?;
     if let Some(unknown) = args.app.iter().find(|name| !file.app.contains_key(*name)) {
         return Err(Failure::usage(format_args!("{} has no [app.{unknown}]", args.file.display())));
     }
-    let mut warned = BTreeSet::new();
-    let mut released = Vec::new();
+    let mut stamped = Vec::new();
     for (name, app) in file.app.iter().filter(|(name, _)| args.app.is_empty() || args.app.contains(name)) {
         let (template, tree) = recipe::stamp(&file, name, app)?;
         recipe::releasable(&tree)?;
+        stamped.push((name, app, template, tree));
+    }
+    let key = publisher::load(context, args.key.as_deref().or(file.mesh.key.as_deref()))?;
+    let mut warned = BTreeSet::new();
+    let mut released = Vec::new();
+    for (name, app, template, tree) in stamped {
         if let Some(warning) = tree.warning().filter(|w| warned.insert(w.clone())) {
             context.out.warn(warning);
         }
         let made =
             context.block_on(recipe::make(context, &file, app, (&template, &tree), &key, &args.out))?;
-        let (digest, path) = publish::store(context, &made.path, args.repo.as_deref())?;
+        let (digest, path) = publish::store(context, &made, args.repo.as_deref())?;
         context.out.note(format_args!("released {name} {} to {}", tree.tag, path.display()));
         if !args.json {
             context.out.line(format_args!("{digest}   {name}   {}", tree.tag))?;

@@ -1,3 +1,24 @@
-//! The whole product, through its binary: one file a command.
+//! The whole product, through its binary: one file a command, and the acceptance tests of the specification.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod acceptance;
+mod build;
+mod command_line;
+mod crash;
+mod deploy;
+mod inspect;
+mod keys;
+mod observe;
+mod operate;
+mod publish;
 mod reference;
+mod release;
+mod repo;
+mod run;
+mod support;
+mod trust;
+mod up;
+mod upgrade;
+mod verify;
+mod version;

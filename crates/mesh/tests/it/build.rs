@@ -1,0 +1,62 @@
+//! `mesh build`
+
+use crate::support::{Place, session};
+
+#[test]
+fn it_packs_and_says_what_and_with_which_key() {
+    let place = Place::new();
+    insta::assert_snapshot!(session(&[
+        place.mesh("build -manifest billing.json -binary program").good(),
+        place.mesh("build -manifest billing.json -binary program -out elsewhere -tag v2.0.0 -json").good(),
+        place.mesh("keys list").good(),
+        place.mesh("trust list").good(),
+    ]));
+}
+
+#[test]
+fn the_same_inputs_make_the_same_bytes() {
+    let place = Place::new();
+    let build = || {
+        let path = place.packed();
+        std::fs::read(place.work().join(path)).unwrap()
+    };
+    assert_eq!(build(), build());
+}
+
+#[test]
+fn mistakes_are_named() {
+    let place = Place::new();
+    place.write("broken.json", r#"{ "kind": "Spore", "name": "Billing" }"#);
+    place.write("twice.json", r#"{ "kind": "Spore", "kind": "Spore" }"#);
+    insta::assert_snapshot!(session(&[
+        place.mesh("build -manifest nothing.json -binary program").ended(2),
+        place.mesh("build -manifest broken.json -binary program").ended(2),
+        place.mesh("build -manifest twice.json -binary program").ended(2),
+        place.mesh("build -manifest billing.json -binary nothing").ended(1),
+        place.mesh("build -manifest billing.json -binary program -key nobody").ended(1),
+        place.mesh("build -manifest billing.json").ended(2),
+        place.mesh("build -manifest billing.json -binary program -out /proc/out").ended(1),
+    ]));
+}
+
+#[test]
+fn latest_is_for_development() {
+    let place = Place::new();
+    let built = place.mesh("build -manifest billing.json -binary program -tag latest").good();
+    let published = place.mesh("publish out/billing-latest.spore").ended(4);
+    insta::assert_snapshot!(session(&[built, published]));
+}
+
+#[test]
+fn files_come_with_it() {
+    let place = Place::new();
+    place.write("assets/index.html", "<p>");
+    place.write("assets/css/site.css", "p {}");
+    place.mesh("build -manifest billing.json -binary program -files assets").good();
+    let shown = place.mesh("inspect out/billing-v0.1.0.spore").good();
+    assert!(
+        shown.stdout.contains("css/site.css") && shown.stdout.contains("index.html"),
+        "{}",
+        shown.shown()
+    );
+}

@@ -1,0 +1,74 @@
+//! `kill -9`: nothing is lost, and everything can be ended.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Place, session};
+
+#[test]
+fn a_killed_mesh_loses_nothing_and_a_new_one_goes_on_with_it() {
+    let place = Place::new();
+    let mut mesh = place.start("-nodes 2");
+    place.mesh(&format!("deploy {} -instances 2", place.billing("v0.1.0"))).good();
+    let facts = |place: &Place| {
+        let replicas = place.json("ps");
+        let fact = |r: &serde_json::Value| {
+            (r["replica"].clone(), r["pid"].clone(), r["url"].clone(), r["state"].clone())
+        };
+        replicas.as_array().unwrap().iter().map(fact).collect::<Vec<_>>()
+    };
+    let before = facts(&place);
+    let lines = place.mesh("logs billing").good().stdout;
+    mesh.signal(Signal::KILL);
+    assert_eq!(mesh.ended(), -1);
+    for (_, pid, _, _) in &before {
+        assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "a replica died with the mesh");
+    }
+    let again = place.start("-nodes 2");
+    assert_eq!(again.get("/billing/hello").status, 200, "it serves at once");
+    assert_eq!(facts(&place), before);
+    assert_eq!(place.mesh("logs billing").good().stdout, lines);
+}
+
+#[test]
+fn an_exit_while_the_mesh_was_away_is_known_to_the_next() {
+    let place = Place::new();
+    let mut mesh = place.start("");
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    let pid = place.json("ps")[0]["pid"].as_i64().unwrap();
+    let since = place.last_event();
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    let again = place.start("");
+    let exit = place.event(since, "the exit", |event| event["kind"] == "process-exit");
+    assert!(exit["message"].as_str().unwrap().contains("signal 9"), "{exit}");
+    place.event(since, "the new one", |event| event["kind"] == "endpoint-register");
+    assert_eq!(again.get("/billing/hello").status, 200);
+}
+
+#[test]
+fn down_ends_what_a_killed_mesh_left() {
+    let place = Place::new();
+    let mut mesh = place.start("");
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    let down = place.mesh("down").good();
+    assert!(down.stderr.contains("the keeper") && down.stderr.contains("1 replicas"), "{}", down.shown());
+    assert_eq!(place.processes(), Vec::<String>::new());
+    insta::assert_snapshot!(session(&[place.mesh("down").good()]));
+}
+
+#[test]
+fn down_ends_what_a_killed_keeper_left() {
+    let place = Place::new();
+    let mut mesh = place.start("");
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    let keeper = place.json("status")["keeper_pid"].as_i64().unwrap();
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    kill_process(Pid::from_raw(keeper as i32).unwrap(), Signal::KILL).unwrap();
+    let down = place.mesh("down").good();
+    assert!(down.stderr.contains("no keeper held"), "{}", down.shown());
+    assert_eq!(place.processes(), Vec::<String>::new());
+}

@@ -1,0 +1,31 @@
+//! `mesh inspect`
+
+use crate::support::{Place, session};
+
+#[test]
+fn it_shows_what_a_spore_is() {
+    let place = Place::new();
+    let path = place.packed();
+    let digest = place.mesh(&format!("publish {path}")).good().stdout;
+    insta::assert_snapshot!(
+        session(&[
+            place.mesh(&format!("inspect {path}")).good(),
+            place.mesh(&format!("inspect {}", &digest[..8])).good(),
+        ])
+        .replace(&digest[..8], "[PREFIX]")
+    );
+    let json = place.mesh(&format!("inspect {path} -json")).good().stdout;
+    let manifest: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(manifest["env"]["GREETING"], "hi");
+}
+
+#[test]
+fn what_is_no_spore_is_refused() {
+    let place = Place::new();
+    place.write("garbage.spore", "this is not a spore, however long it may be: it is a text of some length");
+    insta::assert_snapshot!(session(&[
+        place.mesh("inspect garbage.spore").ended(4),
+        place.mesh("inspect nothing.spore").ended(1),
+        place.mesh("inspect abcd1234").ended(2),
+    ]));
+}

@@ -1,0 +1,53 @@
+//! `status`, `ps`, `logs`, `events`, `why`
+
+use crate::support::Place;
+
+#[test]
+fn everything_says_what_runs() {
+    let place = Place::new();
+    let mesh = place.start("-nodes 3");
+    let empty = place.mesh("status").good();
+    assert!(empty.stdout.contains("no apps") && empty.stdout.contains("node-3"), "{}", empty.shown());
+    place.mesh(&format!("deploy {} -instances 2", place.billing("v0.1.0"))).good();
+    for _ in 0..5 {
+        mesh.get("/billing/hello");
+    }
+    let status = place.json("status");
+    assert_eq!(status["edge"]["url"], mesh.url);
+    assert_eq!(status["apps"][0]["traffic"]["requests"], 5, "{status}");
+    let shown = place.mesh("status").good().stdout;
+    assert!(shown.contains("billing") && shown.contains("2/2") && shown.contains(&mesh.url), "{shown}");
+    let ps = place.mesh("ps").good().stdout;
+    assert!(ps.lines().count() == 3 && ps.contains("v0.1.0") && ps.contains("ready"), "{ps}");
+    let why = place.mesh("why billing").good().stdout;
+    assert!(why.contains("node-1") && why.contains("billing is ready"), "{why}");
+    let events = place.mesh("events billing").good().stdout;
+    for kind in ["plan-received", "launch-start", "health-ok", "endpoint-register"] {
+        assert!(events.contains(kind), "{kind} in {events}");
+    }
+    place.mesh("why nobody").ended(1);
+    place.mesh("logs nobody").ended(1);
+}
+
+#[test]
+fn logs_show_both_streams_in_lines() {
+    let place = Place::new();
+    let _mesh = place.start("");
+    place.write("talk", "#!/bin/sh\necho hello out\necho hello err >&2\nexec sleep 1000\n");
+    place.mesh("deploy talk -workload worker").good();
+    let logs = place.mesh("logs talk").good().stdout;
+    assert!(logs.contains("hello out") && logs.contains("hello err"), "{logs}");
+    let json = place.mesh("logs talk -json -tail 1").good().stdout;
+    let line: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(line["nodeID"], "node-1");
+}
+
+#[test]
+fn a_job_completes() {
+    let place = Place::new();
+    let _mesh = place.start("");
+    let ran = place.mesh("deploy program -workload job").good();
+    assert!(ran.stdout.contains("completed"), "{}", ran.shown());
+    assert_eq!(place.json("ps").as_array().unwrap().len(), 0);
+    assert_eq!(place.json("ps -all")[0]["exit"]["code"], 0);
+}

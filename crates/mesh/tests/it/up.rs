@@ -1,0 +1,116 @@
+//! `mesh up` and `mesh down`
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Place, workload};
+
+fn described() -> Place {
+    let place = Place::new();
+    place.write(
+        "mesh.toml",
+        &format!(
+            "[mesh]\nnodes = 2\nedge = \"127.0.0.1:0\"\nwarmup = \"100ms\"\n[app.billing]\nmanifest = \"billing.json\"\n\
+             build = \"cp {} made\"\nbinary = \"made\"\ninstances = 2\n",
+            workload("billing").display()
+        ),
+    );
+    place
+}
+
+#[test]
+fn up_brings_everything_and_ctrl_c_leaves_nothing() {
+    let place = described();
+    let mut child =
+        place.command().arg("up").stdout(Stdio::piped()).stderr(place.append("up.log")).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut table = String::new();
+    while !table.contains("2/2") {
+        assert!(stdout.read_line(&mut table).unwrap() > 0, "{table}\n{}", up_log(&place));
+    }
+    let url = place.json("status")["edge"]["url"].as_str().unwrap().to_owned();
+    assert_eq!(crate::support::get(&url, "/billing/hello").status, 200);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success(), "{}", up_log(&place));
+    stdout.read_to_string(&mut table).unwrap();
+    assert_eq!(place.processes(), Vec::<String>::new());
+    assert!(!place.state().join("mesh.sock").exists());
+    let log = up_log(&place);
+    assert!(log.contains("created operator key") && log.contains("created development key"), "{log}");
+}
+
+fn up_log(place: &Place) -> String {
+    std::fs::read_to_string(place.work().join("up.log")).unwrap_or_default()
+}
+
+#[test]
+fn detached_it_goes_on_and_the_same_again_redeploys_nothing() {
+    let place = described();
+    let guard = Guard(&place);
+    let ran = place.mesh("up -d").good();
+    assert!(ran.stdout.contains("2/2"), "{}", ran.shown());
+    let pids = || place.json("ps").as_array().unwrap().iter().map(|r| r["pid"].clone()).collect::<Vec<_>>();
+    let before = pids();
+    let again = place.mesh("up -d").good();
+    assert!(again.stderr.contains("unchanged billing"), "{}", again.shown());
+    assert_eq!(pids(), before);
+    let down = place.mesh("down").good();
+    assert!(down.stderr.contains("stopped the mesh"), "{}", down.shown());
+    assert_eq!(place.processes(), Vec::<String>::new());
+    let nothing = place.mesh("down").good();
+    assert!(nothing.stderr.contains("nothing runs"), "{}", nothing.shown());
+    drop(guard);
+}
+
+#[test]
+fn a_build_that_fails_leaves_nothing() {
+    let place = described();
+    let guard = Guard(&place);
+    place.write("mesh.toml", "[mesh]\nedge = \"127.0.0.1:0\"\n[app.billing]\nmanifest = \"billing.json\"\nbuild = \"echo no; false\"\nbinary = \"made\"\n");
+    let ran = place.mesh("up").ended(1);
+    assert!(ran.stderr.contains("the build command of billing failed"), "{}", ran.shown());
+    assert_eq!(place.processes(), Vec::<String>::new());
+    drop(guard);
+}
+
+#[test]
+fn a_taken_port_is_said_as_run_says_it() {
+    let place = described();
+    let guard = Guard(&place);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = place.mesh(&format!("up -edge {address}")).ended(1);
+    assert!(ran.stderr.contains(&address) && ran.stderr.contains("hint: "), "{}", ran.shown());
+    assert_eq!(place.processes(), Vec::<String>::new());
+    drop(guard);
+}
+
+#[test]
+fn up_says_when_the_mesh_dies_under_it() {
+    let place = described();
+    let guard = Guard(&place);
+    let mut child =
+        place.command().arg("up").stdout(Stdio::piped()).stderr(place.append("up.log")).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut table = String::new();
+    while !table.contains("2/2") {
+        assert!(stdout.read_line(&mut table).unwrap() > 0, "{}", up_log(&place));
+    }
+    let pid = place.json("status")["pid"].as_i64().unwrap();
+    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    stdout.read_to_string(&mut table).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(up_log(&place).contains("the mesh ended (signal: 9"), "{}", up_log(&place));
+    drop(guard);
+}
+
+/// Ends whatever the test left.
+struct Guard<'a>(&'a Place);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        drop(self.0.command().arg("down").output());
+    }
+}
