@@ -45,12 +45,11 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "caps", required = true, multiple = true, args = ["max_instances", "cpu_milli", "memory_mb"])]
 struct Set {
     /// The app
     app: AppName,
     /// The most replicas
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["cpu_milli", "memory_mb"])]
     max_instances: Option<u32>,
     /// Thousandths of a CPU, all replicas together
     #[arg(long)]

@@ -103,13 +103,17 @@ async fn serve(mut config: Config, args: &Args) -> Result<Code, Failure> {
     let mut first = true;
     loop {
         let app = App::start(config.clone()).await?;
+        tracing::info!(url = app.edge_url(), nodes = config.nodes, version = VERSION, "the mesh serves");
         if std::mem::take(&mut first) {
             announce(app.edge_url());
             seed = args.digest.as_ref().map(|digest| seed::start(&config, args, digest)).transpose()?;
         }
         let (until, hurry) = (asked.clone().times(1), asked.clone().times(2));
         match app.run(until, hurry).await? {
-            Outcome::Stopped => break,
+            Outcome::Stopped => {
+                tracing::info!("the mesh has stopped");
+                break;
+            }
             Outcome::HandedOver => {
                 tracing::info!("handed over to the mesh that runs now");
                 break;

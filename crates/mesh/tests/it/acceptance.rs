@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use crate::support::{Place, get, workload};
+use crate::support::{Place, get, kill, workload};
 
 /// The specification's five steps; the fourth's digest.
 fn quick_start(place: &Place) -> String {
@@ -100,7 +98,7 @@ fn acceptance_3_kill_a_workload() {
     place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
     let pid = place.json("ps")[0]["pid"].as_i64().unwrap();
     let since = place.last_event();
-    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    kill(pid);
     let exit = place.event(since, "its exit", |event| event["kind"] == "process-exit");
     assert!(exit["message"].as_str().unwrap().contains("signal 9"), "{exit}");
     registered(&place, since, 1);

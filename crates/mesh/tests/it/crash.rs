@@ -1,8 +1,8 @@
 //! `kill -9`: nothing is lost, and everything can be ended.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{Place, session};
+use crate::support::{Place, kill, session};
 
 #[test]
 fn a_killed_mesh_loses_nothing_and_a_new_one_goes_on_with_it() {
@@ -38,7 +38,7 @@ fn an_exit_while_the_mesh_was_away_is_known_to_the_next() {
     let since = place.last_event();
     mesh.signal(Signal::KILL);
     mesh.ended();
-    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    kill(pid);
     let again = place.start("");
     let exit = place.event(since, "the exit", |event| event["kind"] == "process-exit");
     assert!(exit["message"].as_str().unwrap().contains("signal 9"), "{exit}");
@@ -55,7 +55,7 @@ fn down_ends_what_a_killed_mesh_left() {
     mesh.ended();
     let down = place.mesh("down").good();
     assert!(down.stderr.contains("the keeper") && down.stderr.contains("1 replicas"), "{}", down.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
     insta::assert_snapshot!(session(&[place.mesh("down").good()]));
 }
 
@@ -67,8 +67,8 @@ fn down_ends_what_a_killed_keeper_left() {
     let keeper = place.json("status")["keeper_pid"].as_i64().unwrap();
     mesh.signal(Signal::KILL);
     mesh.ended();
-    kill_process(Pid::from_raw(keeper as i32).unwrap(), Signal::KILL).unwrap();
+    kill(keeper);
     let down = place.mesh("down").good();
     assert!(down.stderr.contains("no keeper held"), "{}", down.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
 }

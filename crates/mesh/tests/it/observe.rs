@@ -46,8 +46,9 @@ fn logs_show_both_streams_in_lines() {
 fn a_job_completes() {
     let place = Place::new();
     let _mesh = place.start("");
-    let ran = place.mesh("deploy program -workload job").good();
-    assert!(ran.stdout.contains("completed"), "{}", ran.shown());
+    place.mesh("deploy program -workload job").good();
+    place.event(0, "its end", |event| event["kind"] == "process-exit");
     assert_eq!(place.json("ps").as_array().unwrap().len(), 0);
     assert_eq!(place.json("ps -all")[0]["exit"]["code"], 0);
+    assert_eq!(place.json("status")["apps"][0]["state"], "completed");
 }

@@ -12,7 +12,7 @@ fn ctrl_c_and_sigterm_stop_it_clean() {
         place.mesh(&format!("deploy {} -instances 2", place.billing("v0.1.0"))).good();
         mesh.signal(signal);
         assert_eq!(mesh.ended(), 0, "{}", place.log());
-        assert_eq!(place.processes(), Vec::<String>::new());
+        place.nothing_runs();
         assert!(!place.state().join("mesh.sock").exists());
         assert_eq!(
             std::fs::read_dir(place.state().join("run")).map_or(0, |d| d
@@ -32,7 +32,7 @@ fn a_taken_port_is_named_with_a_way_out() {
     let address = taken.local_addr().unwrap().to_string();
     let ran = place.mesh(&format!("run -edge {address}")).ended(1);
     assert!(ran.stderr.contains(&address) && ran.stderr.contains("hint: "), "{}", ran.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn mistakes_are_named_before_anything_starts() {
         place.mesh("run -warmup soon").ended(2),
         place.mesh("run -tls-cert a.pem").ended(2),
     ]));
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod workloads;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-pub use running::{Running, get};
+pub use running::{Running, get, kill};
 pub use workloads::workload;
 
 /// A place that is empty at first, and of which nothing is left at the end.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Place, workload};
+use crate::support::{Place, kill, workload};
 
 fn described() -> Place {
     let place = Place::new();
@@ -35,7 +35,7 @@ fn up_brings_everything_and_ctrl_c_leaves_nothing() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert!(child.wait().unwrap().success(), "{}", up_log(&place));
     stdout.read_to_string(&mut table).unwrap();
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
     assert!(!place.state().join("mesh.sock").exists());
     let log = up_log(&place);
     assert!(log.contains("created operator key") && log.contains("created development key"), "{log}");
@@ -58,7 +58,7 @@ fn detached_it_goes_on_and_the_same_again_redeploys_nothing() {
     assert_eq!(pids(), before);
     let down = place.mesh("down").good();
     assert!(down.stderr.contains("stopped the mesh"), "{}", down.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
     let nothing = place.mesh("down").good();
     assert!(nothing.stderr.contains("nothing runs"), "{}", nothing.shown());
     drop(guard);
@@ -71,7 +71,7 @@ fn a_build_that_fails_leaves_nothing() {
     place.write("mesh.toml", "[mesh]\nedge = \"127.0.0.1:0\"\n[app.billing]\nmanifest = \"billing.json\"\nbuild = \"echo no; false\"\nbinary = \"made\"\n");
     let ran = place.mesh("up").ended(1);
     assert!(ran.stderr.contains("the build command of billing failed"), "{}", ran.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
     drop(guard);
 }
 
@@ -83,7 +83,7 @@ fn a_taken_port_is_said_as_run_says_it() {
     let address = taken.local_addr().unwrap().to_string();
     let ran = place.mesh(&format!("up -edge {address}")).ended(1);
     assert!(ran.stderr.contains(&address) && ran.stderr.contains("hint: "), "{}", ran.shown());
-    assert_eq!(place.processes(), Vec::<String>::new());
+    place.nothing_runs();
     drop(guard);
 }
 
@@ -99,7 +99,7 @@ fn up_says_when_the_mesh_dies_under_it() {
         assert!(stdout.read_line(&mut table).unwrap() > 0, "{}", up_log(&place));
     }
     let pid = place.json("status")["pid"].as_i64().unwrap();
-    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+    kill(pid);
     stdout.read_to_string(&mut table).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(up_log(&place).contains("the mesh ended (signal: 9"), "{}", up_log(&place));

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 
 use super::Place;
@@ -91,8 +92,18 @@ impl Place {
             .map_or(0, |line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap())
     }
 
+    /// Waits for the end of whatever is about to end, and asserts that nothing of this place still runs.
+    #[track_caller]
+    pub fn nothing_runs(&self) {
+        for line in self.processes() {
+            let pid = line.split(' ').next().unwrap().parse().unwrap();
+            gone(pid);
+        }
+        assert_eq!(self.processes(), Vec::<String>::new());
+    }
+
     /// Every process that has to do with this place, with its command line.
-    pub fn processes(&self) -> Vec<String> {
+    fn processes(&self) -> Vec<String> {
         let root = self.root().to_str().unwrap().to_owned();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -134,6 +145,21 @@ impl Drop for Running<'_> {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Kills a process and waits until it is gone.
+pub fn kill(pid: i64) {
+    let pid = i32::try_from(pid).unwrap();
+    let number = Pid::from_raw(pid).unwrap();
+    kill_process(number, Signal::KILL).unwrap();
+    gone(pid);
+}
+
+/// Waits until a process that is about to end is gone; gives up when patience ends.
+fn gone(pid: i32) {
+    let Ok(handle) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else { return };
+    let patience = Timespec::try_from(PATIENCE / 6).unwrap();
+    poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience)).unwrap();
 }
 
 /// `GET path` at a base URL, one connection a request.
