@@ -131,10 +131,12 @@ impl Edge {
     /// Stops: no new connections, `Connection: close` with the next response of each, requests that are open are
     /// finished. Connections that wait for a request get half of `grace` for a last one. Returns how many were cut.
     pub async fn stop(&self, grace: Duration) -> usize {
-        let (workers, listeners) = {
+        let workers = {
             let mut state = self.lock();
             state.stopped = true;
-            (std::mem::take(&mut state.workers), std::mem::take(&mut state.listeners))
+            // Closed at once: what nobody accepts any more must be refused, not left waiting.
+            state.listeners.clear();
+            std::mem::take(&mut state.workers)
         };
         let mut answers = Vec::with_capacity(workers.len());
         for worker in &workers {
@@ -147,7 +149,6 @@ impl Edge {
         for answer in answers {
             cut += answer.await.unwrap_or(0);
         }
-        drop(listeners);
         let join = move || workers.into_iter().for_each(|w| drop(w.thread.join()));
         // The threads have nothing left to do but end.
         let _ = tokio::task::spawn_blocking(join).await;

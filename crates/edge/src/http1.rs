@@ -5,11 +5,11 @@
 //! `tunnel`). A message that two parsers could read differently never gets past the pure parts.
 
 pub(crate) mod answer;
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod conn;
-mod exchange;
+pub(crate) mod exchange;
 pub(crate) mod field;
 pub mod head;
 mod receive;

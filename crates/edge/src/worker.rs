@@ -179,7 +179,7 @@ impl Worker {
             let watched = self.watches.tick(now, now - last, limits);
             last = now;
             if self.closing.get() && now >= self.linger.get() {
-                self.watches.expire(|phase| phase == Phase::Idle);
+                self.watches.expire(|phase| matches!(phase, Phase::Idle | Phase::Linger));
             }
             let since = instant.checked_sub(limits.pool_idle).unwrap_or(self.started);
             let pooled = self.view().upstreams().fold(false, |any, u| u.prune(since) | any);

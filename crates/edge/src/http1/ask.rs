@@ -70,10 +70,14 @@ impl Conn {
         self.id.clear();
         let data = self.input.data();
         if !head::parse_request(data, limits.head_fields, head)? {
-            return if data.len() < limits.head_bytes { Ok(None) } else { Err(too_long(data)) };
+            return if data.len() < limits.head_bytes {
+                Ok(None)
+            } else {
+                Err(too_long(data, limits.head_bytes))
+            };
         }
         if head.len > limits.head_bytes {
-            return Err(too_long(data));
+            return Err(too_long(data, limits.head_bytes));
         }
         let request = request::check(data, head)?;
         let started = Instant::now();
@@ -161,11 +165,9 @@ pub(crate) fn by_name<'a>(
     Ok(view.service_of_host(&worker.config.hosts, name))
 }
 
-fn too_long(data: &[u8]) -> Refusal {
-    let answer = if memchr::memchr(b'\n', data).is_none() {
-        Answer::new(414, "the request was refused: its target is too long")
-    } else {
-        Answer::new(431, "the request was refused: its head is too long")
-    };
-    Refusal::of(answer)
+/// Which part of a head is to blame for its length: a first line that takes more than half of it, or the rest.
+fn too_long(data: &[u8], most: usize) -> Refusal {
+    let of_target = memchr::memchr(b'\n', data).is_none_or(|end| end > most / 2);
+    let (status, part) = if of_target { (414, "target") } else { (431, "head") };
+    Refusal::of(Answer::new(status, format!("the request was refused: its {part} is too long")))
 }

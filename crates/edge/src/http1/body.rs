@@ -35,8 +35,18 @@ impl Body {
         }
     }
 
-    pub(crate) const fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Chunked(chunked) => chunked.is_done(),
+            Self::Length(_) | Self::Close => false,
+        }
+    }
+
+    /// The trailer section of a body that is done, as it came; once.
+    pub(crate) fn take_trailers(&mut self) -> Option<Vec<u8>> {
+        let Self::Chunked(chunked) = self else { return None };
+        Some(chunked.take_trailers()).filter(|trailers| !trailers.is_empty())
     }
 
     /// How many bytes at the start of `input` belong to the body, framing included.
@@ -61,13 +71,7 @@ impl Body {
                 }
                 Ok(n)
             }
-            Self::Chunked(chunked) => {
-                let n = chunked.decode(input, sink)?;
-                if chunked.is_done() {
-                    *self = Self::Done;
-                }
-                Ok(n)
-            }
+            Self::Chunked(chunked) => chunked.decode(input, sink),
         }
     }
 }

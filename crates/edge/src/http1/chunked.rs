@@ -56,9 +56,8 @@ impl Chunked {
     }
 
     /// The trailer section as it came (empty without one), once the body is done.
-    #[expect(dead_code, reason = "for HTTP/2")]
-    pub(crate) fn trailers(&self) -> &[u8] {
-        &self.trailers
+    pub(crate) fn take_trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.trailers)
     }
 
     /// Reads on: how many bytes of `input` belong to the body. Each run of content goes to `sink`.

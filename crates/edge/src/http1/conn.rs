@@ -222,10 +222,8 @@ impl Conn {
     async fn finish(&mut self) {
         let limits = &self.worker.config.limits;
         self.watch.renew(limits.rate_grace);
-        self.watch.until(
-            Phase::Head,
-            self.worker.now(Instant::now()) + millis(limits.head_time.min(limits.rate_grace)),
-        );
+        let time = millis(limits.head_time.min(limits.rate_grace));
+        self.watch.until(Phase::Linger, self.worker.now(Instant::now()) + time);
         let shut = poll_fn(|cx| {
             if self.watch.expired(cx) {
                 Poll::Ready(Ok(()))

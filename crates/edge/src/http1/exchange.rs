@@ -16,6 +16,7 @@ use super::answer::Answer;
 use super::ask::{Ask, Refusal};
 use super::conn::{After, Conn};
 use super::head::Malformed;
+use crate::mux::pick;
 use crate::table::Protocol;
 use crate::worker::view::{Open, Upstream};
 use crate::worker::watch::{Phase, millis};
@@ -90,8 +91,8 @@ impl UpstreamFault {
 #[derive(Debug)]
 pub(crate) struct Up {
     pub io: TcpStream,
-    /// Whether it carried a request before.
-    pub pooled: bool,
+    /// Whether it comes from the pool and nothing was sent on it since.
+    pub idle: bool,
 }
 
 impl Conn {
@@ -105,7 +106,10 @@ impl Conn {
         self.watch.renew(limits.rate_grace);
         let closing_after = !ask.request.keep_alive;
         let mut flow = Flow::new(ask);
-        let (status, mut after) = self.attempts(&mut flow).await;
+        let (status, mut after) = match self.admit_first(&mut flow) {
+            Ok(()) => self.attempts(&mut flow).await,
+            Err(fault) => self.blame_client(&fault).await,
+        };
         let now = Instant::now();
         let took = now - started;
         shard.end(status, took);
@@ -130,7 +134,7 @@ impl Conn {
         let mut tried: Vec<Rc<Upstream>> = Vec::new();
         let mut last: Option<(String, UpstreamFault)> = None;
         loop {
-            let Some(open) = pick(&worker, flow, &tried) else {
+            let Some(open) = pick(&worker, &mut flow.ask.service, &tried) else {
                 let answer = match last {
                     None => Answer::no_endpoint(flow.ask.service.app.name.as_str()),
                     Some((endpoint, fault)) => failure(&endpoint, &fault),
@@ -138,7 +142,8 @@ impl Conn {
                 return self.give_up(flow, answer).await;
             };
             if open.upstream.endpoint.protocol == Protocol::H2c {
-                return self.give_up(flow, Answer::new(502, "the replica speaks HTTP/2 only")).await;
+                drop(open);
+                return self.translate(flow).await;
             }
             let fault = match self.on(flow, &open).await {
                 Ok(done) => return done,
@@ -178,7 +183,7 @@ impl Conn {
         let io = connecting.await.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
         // It works without, only slower.
         let _ = io.set_nodelay(true);
-        self.over(flow, open, Up { io, pooled: false }).await
+        self.over(flow, open, Up { io, idle: false }).await
     }
 
     /// Carries the request over one connection.
@@ -236,20 +241,6 @@ impl Flow {
     }
 }
 
-/// An endpoint for the request. A table that was swapped meanwhile is looked at once more.
-fn pick(worker: &Rc<crate::worker::Worker>, flow: &mut Flow, tried: &[Rc<Upstream>]) -> Option<Open> {
-    loop {
-        if let Some(open) = flow.ask.service.pick(worker.index, tried) {
-            return Some(open);
-        }
-        let newest = worker.view().service(flow.ask.service.app.name.as_str().as_bytes())?.clone();
-        if Rc::ptr_eq(&newest, &flow.ask.service) {
-            return None;
-        }
-        flow.ask.service = newest;
-    }
-}
-
 /// A pooled connection that is still open as far as can be told.
 fn take_pooled(open: &Open, may_repeat: bool, now: Instant) -> Option<Up> {
     while let Some((io, since)) = open.upstream.take_idle() {
@@ -257,7 +248,7 @@ fn take_pooled(open: &Open, may_repeat: bool, now: Instant) -> Option<Up> {
         // the system itself; for others it is enough that no event came.
         let surely = may_repeat || now.saturating_duration_since(since) < SURELY_OPEN;
         if surely || rustix::net::recv(&io, &mut [0; 1], PEEK) == Err(rustix::io::Errno::AGAIN) {
-            return Some(Up { io, pooled: true });
+            return Some(Up { io, idle: true });
         }
     }
     None

@@ -27,7 +27,7 @@ impl Conn {
         flow: &mut Flow,
     ) -> Poll<Result<Response, Fault>> {
         // An idle connection has nothing to say. No system call: the event of its end is either known or not.
-        if flow.sent == 0 && up.pooled && up.io.poll_read_ready(cx).is_ready() && is_over(&up.io) {
+        if std::mem::take(&mut up.idle) && up.io.poll_read_ready(cx).is_ready() && is_over(&up.io) {
             return Poll::Ready(Err(Fault::Upstream(UpstreamFault::Closed)));
         }
         loop {
@@ -37,11 +37,11 @@ impl Conn {
                     _ => Fault::Upstream(UpstreamFault::TooSlow),
                 }));
             }
+            ready!(self.poll_interim(cx))?;
             self.watch.turn(Phase::Upstream);
             if let Poll::Ready(Err(fault)) = self.poll_send(cx, up, flow) {
                 return Poll::Ready(Err(fault));
             }
-            ready!(self.poll_interim(cx))?;
             let read = ready!(self.reply.poll_fill(&mut up.io, cx, &self.worker.buffers));
             match read.map_err(|e| broken(e, self.reply.is_empty())) {
                 Ok(n) if n > 0 => {}
@@ -64,7 +64,6 @@ impl Conn {
                 Err(_) => return Poll::Ready(Err(Fault::Client(ClientFault::Gone))),
             }
         }
-        self.watch.turn(Phase::Upstream);
         Poll::Ready(Ok(()))
     }
 

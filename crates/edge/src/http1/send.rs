@@ -68,6 +68,11 @@ impl Conn {
         Poll::Ready(self.admit(flow).map_err(Fault::Client))
     }
 
+    /// Takes what of the body came with the head, so that both go in one write.
+    pub(super) fn admit_first(&mut self, flow: &mut Flow) -> Result<(), ClientFault> {
+        if flow.ask.body.is_done() || self.input.is_empty() { Ok(()) } else { self.admit(flow) }
+    }
+
     /// Checks what of the input belongs to the body: a first part is kept for another attempt, the rest passes through.
     pub(super) fn admit(&mut self, flow: &mut Flow) -> Result<(), ClientFault> {
         let data = self.input.data();

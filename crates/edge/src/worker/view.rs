@@ -146,7 +146,7 @@ impl Service {
 
 impl Upstream {
     fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, idle: RefCell::default(), link: Link }
+        Self { endpoint, idle: RefCell::default(), link: Link::default() }
     }
 
     /// The connection that was used last, and when.

@@ -14,8 +14,10 @@ use crate::config::Limits;
 pub(crate) enum Phase {
     /// The first byte of the next request. Stopping ends it early.
     Idle,
-    /// The rest of a head, a handshake, or the client's end after the last response.
+    /// The rest of a head, or a handshake.
     Head,
+    /// The client's end after the last response. Stopping ends it early.
+    Linger,
     /// Bytes that the client has to send or take: it has a rate to keep.
     Client,
     /// The workload's response or the rest of it.
@@ -97,7 +99,7 @@ impl Watch {
     fn tick(&self, now: u64, passed: u64, limits: &Limits) {
         let moved = self.moved.replace(0);
         let late = match self.phase.get() {
-            Phase::Idle | Phase::Head => now >= self.deadline.get(),
+            Phase::Idle | Phase::Head | Phase::Linger => now >= self.deadline.get(),
             Phase::Client => {
                 let earned = moved.saturating_mul(1000) / u64::from(limits.min_rate.max(1));
                 let credit = self.credit.get().saturating_add(earned).min(millis(limits.rate_grace));

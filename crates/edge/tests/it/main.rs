@@ -1,0 +1,14 @@
+//! The edge on real sockets: one binary for all integration tests.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should end there")]
+
+mod bodies;
+mod drain;
+mod http2;
+mod limits;
+mod retry;
+mod route;
+mod stop;
+mod strict;
+mod support;
+mod tls;
+mod tunnel;
