@@ -22,6 +22,7 @@ mod nodes;
 mod paths;
 mod routes;
 mod server;
+mod settle;
 mod sockets;
 mod status;
 mod takeover;

@@ -31,7 +31,7 @@ use crate::lock::{Held, StateLock};
 use crate::nodes::Nodes;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, paths, routes, sockets, takeover, tls};
+use crate::{admin, clock, counters, identity, paths, routes, settle, sockets, takeover, tls};
 
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
@@ -287,6 +287,11 @@ fn spawn_tasks(tasks: &mut JoinSet<&'static str>, edge: &Edge, fabric: &Fabric) 
     tasks.spawn(async move {
         counters::log(counted).await;
         "counters"
+    });
+    let settling = fabric.clone();
+    tasks.spawn(async move {
+        settle::follow(&settling).await;
+        "journal"
     });
     let aging = fabric.clone();
     tasks.spawn(async move {
