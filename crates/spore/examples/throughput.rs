@@ -1,4 +1,4 @@
-//! Measures verify and extract against the SHA-256 of this machine: `cargo run --release -p spore --example throughput [DIR]`.
+//! Measures verify and extract against the SHA-256 of this machine: `cargo run --release -p spore --example throughput [DIR [MIB…]]`.
 //!
 //! Prints medians of several runs, page cache warm; compare the first line to `openssl speed -evp sha256`.
 
@@ -28,13 +28,18 @@ impl types::Signer for Key {
 }
 
 fn main() {
-    let base = std::env::args().nth(1).map_or_else(std::env::temp_dir, Into::into);
+    let mut args = std::env::args().skip(1);
+    let base = args.next().map_or_else(std::env::temp_dir, Into::into);
+    let mut sizes: Vec<u32> = args.map(|mib| mib.parse().unwrap()).collect();
+    if sizes.is_empty() {
+        sizes = vec![3, 24, 256];
+    }
     let dir = tempfile::tempdir_in(base).unwrap();
     let block = vec![0xa5; 256 << 20];
     let hash = median(|| Digest::of(&block));
     report("sha256 of 256 MiB in memory", block.len(), hash, hash);
     drop(block);
-    for mib in [3, 6, 12, 24, 256] {
+    for mib in sizes {
         measure(dir.path(), mib, hash * mib / 256);
     }
 }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use types::Digest;
@@ -102,9 +104,9 @@ impl Sink for Folder {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SporeError> {
-        let (path, file) = self.current.as_mut().expect("begin comes before write");
-        file.write_all(bytes).map_err(|source| SporeError::Write { path: path.clone(), source })
+    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), SporeError> {
+        let (path, file) = self.current.as_ref().expect("begin comes before write_at");
+        file.write_all_at(bytes, at).map_err(|source| SporeError::Write { path: path.clone(), source })
     }
 
     fn end(&mut self) -> Result<(), SporeError> {

@@ -16,11 +16,11 @@ use crate::{Spore, SporeError};
 mod pipe;
 
 /// Where checked content goes.
-pub(crate) trait Sink: Send {
+pub(crate) trait Sink: Sync {
     /// `entry` comes next.
     fn begin(&mut self, entry: &Entry) -> Result<(), SporeError>;
-    /// More of it.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SporeError>;
+    /// The part of it that begins at `at`. Parts may come out of order, and from two threads.
+    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), SporeError>;
     /// That was all of it; whether it is what it should be is known to the caller alone.
     fn end(&mut self) -> Result<(), SporeError>;
 }
@@ -33,7 +33,7 @@ impl Sink for Nowhere {
         Ok(())
     }
 
-    fn write(&mut self, _: &[u8]) -> Result<(), SporeError> {
+    fn write_at(&self, _: &[u8], _: u64) -> Result<(), SporeError> {
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl Sink for Nowhere {
 const PIECE: usize = 256 << 10;
 
 /// Content of so many bytes is passed through threads; below, starting them costs more than it gains.
-const WORTH_THREADS: u32 = 1 << 20;
+const WORTH_THREADS: u32 = 8 << 20;
 
 /// Checks every byte of `spore`, handing its content to `sink`.
 pub(crate) fn check(spore: &Spore, expected: Option<&Digest>, sink: &mut dyn Sink) -> Result<(), SporeError> {
@@ -57,7 +57,7 @@ pub(crate) fn check(spore: &Spore, expected: Option<&Digest>, sink: &mut dyn Sin
         sink.begin(entry)?;
         if index == 0 {
             pass.same(spore.manifest_bytes(), "the manifest")?;
-            sink.write(spore.manifest_bytes())?;
+            sink.write_at(spore.manifest_bytes(), 0)?;
         } else {
             pass.content(entry, spore.digest_of(entry), sink)?;
         }
@@ -98,12 +98,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn content(
-        &mut self,
-        entry: &Entry,
-        digest: Option<&Digest>,
-        sink: &mut dyn Sink,
-    ) -> Result<(), SporeError> {
+    fn content(&mut self, entry: &Entry, digest: Option<&Digest>, sink: &dyn Sink) -> Result<(), SporeError> {
         let (hash, crc) = if entry.size >= WORTH_THREADS {
             pipe::content(self, entry.size.into(), sink)?
         } else {
@@ -112,9 +107,10 @@ impl Pass<'_> {
         judge(entry, digest, hash, crc)
     }
 
-    fn content_here(&mut self, mut left: usize, sink: &mut dyn Sink) -> Result<(Digest, u32), SporeError> {
+    fn content_here(&mut self, mut left: usize, sink: &dyn Sink) -> Result<(Digest, u32), SporeError> {
         let mut hash = Sha256::default();
         let mut crc = crc32fast::Hasher::new();
+        let start = self.at;
         while left > 0 {
             let length = left.min(PIECE);
             let piece = &mut self.piece[..length];
@@ -124,7 +120,7 @@ impl Pass<'_> {
             if let Some(whole) = &mut self.whole {
                 whole.update(piece);
             }
-            sink.write(piece)?;
+            sink.write_at(piece, self.at - start)?;
             self.at += length as u64;
             left -= length;
         }
@@ -150,3 +146,6 @@ fn judge(entry: &Entry, digest: Option<&Digest>, hash: Digest, crc: u32) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ fn a_folder_that_is_not_kept_is_gone() {
     let mut folder = Folder::create(&dir, "billing").unwrap();
     let entry = Entry { name: "files/a/b/c".to_owned(), crc: 0, size: 1, offset: 0 };
     folder.begin(&entry).unwrap();
-    folder.write(b"x").unwrap();
+    folder.write_at(b"x", 0).unwrap();
     assert!(dir.join("files/a/b/c").exists());
     drop(folder);
     assert!(!dir.exists());

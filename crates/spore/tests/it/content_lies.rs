@@ -83,7 +83,7 @@ fn another_file_than_asked_for_is_refused() {
 /// Small and large enough for the pass with threads; the change is made after everything was checked once.
 #[test]
 fn a_file_that_changes_after_it_was_opened_is_refused() {
-    for length in [64, 3 << 20] {
+    for length in [64, 9 << 20] {
         let bench = Bench::new();
         let (bytes, packed) = bench.pack(&vec![7; length], &[("a", b"alpha")]);
         let path = bench.write("changing.spore", &bytes);
