@@ -25,7 +25,7 @@ fn a_killed_mesh_loses_nothing_and_a_new_one_goes_on_with_it() {
     }
     let again = place.start("-nodes 2");
     assert_eq!(again.get("/billing/hello").status, 200, "it serves at once");
-    assert_eq!(facts(&place), before);
+    assert_eq!(facts(&place), before, "{}", place.log());
     assert_eq!(place.mesh("logs billing").good().stdout, lines);
 }
 

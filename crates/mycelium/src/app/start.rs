@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::Planner;
 use edge::{Edge, Listen};
 use fabric::Fabric;
+use genome::ReplicaState;
 use membrane::{Keeper, KeeperConfig, LogLimits};
 use repo::Repo;
 use soul::TrustStore;
@@ -32,6 +34,9 @@ use crate::nodes::Nodes;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
 use crate::{admin, clock, counters, identity, paths, routes, settle, sockets, takeover, tls};
+
+/// How long a replica that runs already may take to answer its first probe before the edge opens without it.
+const KNOWN_AGAIN: Duration = Duration::from_millis(250);
 
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
@@ -68,6 +73,7 @@ impl App {
             events: events.clone(),
         };
         let agents = start_agents(&config, deps, &nodes, &format!("http://{inside}")).await?;
+        known_again(&fabric).await;
         edge.routes().set(&routes::table(&fabric.view()));
         let outside = doors.local_address(true);
         doors.serve(&edge)?;
@@ -277,6 +283,19 @@ async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpList
 }
 
 /// The tasks that run as long as the mesh does.
+/// A replica whose readiness the last mesh could not write down any more is probed anew. It answers within
+/// milliseconds, so that is waited for: nobody is told "not ready" about one that was all the time.
+async fn known_again(fabric: &Fabric) {
+    let mut changes = fabric.subscribe();
+    let settled = async {
+        while fabric.view().endpoints().any(|replica| replica.state == ReplicaState::Launching) {
+            changes.changed().await;
+        }
+    };
+    // One that takes longer is not ready, and may be said to be.
+    let _ = tokio::time::timeout(KNOWN_AGAIN, settled).await;
+}
+
 fn spawn_tasks(tasks: &mut JoinSet<&'static str>, edge: &Edge, fabric: &Fabric) {
     let (to, from) = (edge.clone(), fabric.clone());
     tasks.spawn(async move {
