@@ -1,7 +1,7 @@
 //! HTTP/1.1 to HTTP/1.1: the edge's own data path, from bytes to bytes.
 //!
-//! Pure parts first (`head`, `field`, `target`, `chunked`, `body`, `request`, `response`, `rewrite`): functions of
-//! bytes without a socket or a clock. Then the parts that move bytes (`conn`, `exchange`, `relay`,
+//! Pure parts first (`head`, `field`, `target`, `chunked`, `body`, `request`, `response`, `rewrite`,
+//! `reading`): functions of bytes without a socket or a clock. Then the parts that move bytes (`conn`, `exchange`, `relay`,
 //! `tunnel`). A message that two parsers could read differently never gets past the pure parts.
 
 pub(crate) mod answer;
@@ -11,7 +11,8 @@ pub(crate) mod chunked;
 pub(crate) mod conn;
 pub(crate) mod exchange;
 pub(crate) mod field;
-pub mod head;
+pub(crate) mod head;
+mod reading;
 mod receive;
 mod relay;
 pub(crate) mod request;
@@ -20,3 +21,6 @@ pub(crate) mod rewrite;
 mod send;
 pub(crate) mod target;
 mod tunnel;
+
+pub use head::Malformed;
+pub use reading::{Reading, read_request};

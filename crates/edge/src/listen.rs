@@ -107,6 +107,3 @@ fn bind(addr: SocketAddr, share: bool) -> io::Result<Socket> {
 fn has_ipv6() -> bool {
     bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0), false).is_ok()
 }
-
-#[cfg(test)]
-mod tests;

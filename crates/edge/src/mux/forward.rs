@@ -32,6 +32,23 @@ pub(super) struct Reply {
     pub lease: Lease,
 }
 
+/// What is left to try a request with.
+struct Tries {
+    /// The body, as long as nothing of it was sent.
+    body: Option<Outgoing>,
+    /// Whether there is no body and the method may be repeated: then another one can be made.
+    repeatable: bool,
+    tried: Vec<Rc<Upstream>>,
+}
+
+/// An endpoint that gave no response.
+enum Failed {
+    /// Another one may.
+    Elsewhere(Answer),
+    /// None will.
+    Final(Answer),
+}
+
 /// Chooses endpoints until one answers; `Err` is what the client gets instead.
 pub(super) async fn call(
     worker: &Rc<Worker>,
@@ -40,76 +57,84 @@ pub(super) async fn call(
     paced: bool,
 ) -> Result<Reply, Answer> {
     let limits = &worker.config.limits;
-    let may_repeat = Method::of(call.parts.method.as_str().as_bytes()).may_repeat();
-    let mut body = Some(Outgoing::new(source, paced, limits, call.progress.clone()));
-    let mut tried: Vec<Rc<Upstream>> = Vec::new();
-    let mut stale: Option<Open> = None;
+    let body = Outgoing::new(source, paced, limits, call.progress.clone());
+    let repeatable = body.is_end_stream() && Method::of(call.parts.method.as_str().as_bytes()).may_repeat();
+    let mut tries = Tries { body: Some(body), repeatable, tried: Vec::new() };
     let mut last = None;
     loop {
-        let fresh = stale.is_some();
-        let Some(open) = stale.take().or_else(|| pick(worker, &mut call.service, &tried)) else {
+        let Some(open) = pick(worker, &mut call.service, &tries.tried) else {
             return Err(last.unwrap_or_else(|| Answer::no_endpoint(call.service.app.name.as_str())));
         };
-        let endpoint = open.upstream.endpoint.clone();
-        let (sender, is_fresh) = match client::connection(&open, limits, fresh).await {
-            Ok(connection) => connection,
-            Err(error) => {
-                worker.set_aside(&open.upstream, &error.to_string());
-                last = Some(unreachable(&endpoint.id, &format!("can't be connected to: {error}")));
-                if tried.len() + 1 >= limits.attempts as usize {
-                    return Err(last.unwrap_or_else(|| Answer::new(502, "no attempt is left")));
+        let upstream = open.upstream.clone();
+        match attempt(worker, call, &mut tries, open).await {
+            Ok(reply) => return Ok(reply),
+            Err(Failed::Final(answer)) => return Err(answer),
+            Err(Failed::Elsewhere(answer)) => {
+                worker.set_aside(&upstream, &answer.text);
+                tries.tried.push(upstream);
+                if tries.body.is_none() || tries.tried.len() >= limits.attempts as usize {
+                    return Err(answer);
                 }
                 call.service.app.shard(worker.index).retry();
-                tried.push(open.upstream.clone());
-                continue;
+                last = Some(answer);
             }
+        }
+    }
+}
+
+/// Tries one endpoint: on the connection there is first, on a fresh one when that turns out to be stale.
+async fn attempt(
+    worker: &Rc<Worker>,
+    call: &mut Call<'_>,
+    tries: &mut Tries,
+    open: Open,
+) -> Result<Reply, Failed> {
+    let limits = &worker.config.limits;
+    let endpoint = open.upstream.endpoint.clone();
+    let mut want_fresh = false;
+    loop {
+        let (sender, is_fresh) = client::connection(&open, limits, want_fresh)
+            .await
+            .map_err(|e| Failed::Elsewhere(failure(&endpoint.id, &format!("can't be connected to: {e}"))))?;
+        let Some(body) = tries.body.take() else {
+            return Err(Failed::Final(failure(&endpoint.id, "broke the connection before it answered")));
         };
-        let Some(sent) = body.take() else {
-            return Err(last.unwrap_or_else(|| Answer::new(502, "the request can't be sent again")));
-        };
-        let bodiless = sent.is_end_stream();
-        let request = request(call, endpoint.protocol, sent);
-        let response = tokio::select! {
-            response = sender.send(request) => response,
+        let request = request(call, endpoint.protocol, body);
+        let sent = tokio::select! {
+            sent = sender.send(request) => sent,
             () = late(worker, &call.progress) => {
-                return Err(Answer { retry_after: Some(1), ..Answer::new(504, format!("{} took too long to answer", endpoint.id)) });
+                let text = format!("{} took too long to answer", endpoint.id);
+                return Err(Failed::Final(Answer { retry_after: Some(1), ..Answer::new(504, text) }));
             }
         };
-        let unanswered = match response {
+        let unanswered = match sent {
             Ok((response, sender)) => {
                 endpoint.worked();
                 call.progress.answered.set(true);
                 if response.status().is_informational() {
-                    return Err(unreachable(&endpoint.id, "changed protocols without being asked"));
+                    return Err(Failed::Final(failure(
+                        &endpoint.id,
+                        "changed protocols without being asked",
+                    )));
                 }
                 return Ok(Reply { response, lease: Lease { open, sender, pool_size: limits.pool_size } });
             }
             Err(unanswered) => unanswered,
         };
         if let Some(cut) = call.progress.cut.get() {
-            return Err(of_client(cut));
+            return Err(Failed::Final(of_client(cut)));
         }
-        last = Some(unreachable(
-            &endpoint.id,
-            &format!("broke the connection before it answered: {}", unanswered.error),
-        ));
-        body = unanswered.request.map(|request| request.into_body());
-        if body.is_none() && may_repeat && bodiless {
-            body = Some(Outgoing::new(Source::Empty, false, limits, call.progress.clone()));
-        }
-        if body.is_none() || tried.len() + 1 >= limits.attempts as usize {
-            if is_fresh {
-                worker.set_aside(&open.upstream, &unanswered.error.to_string());
-            }
-            return Err(last.unwrap_or_else(|| Answer::new(502, "no attempt is left")));
+        let again = || Outgoing::new(Source::Empty, false, limits, call.progress.clone());
+        tries.body =
+            unanswered.request.map(|request| request.into_body()).or_else(|| tries.repeatable.then(again));
+        if is_fresh || tries.body.is_none() {
+            let text = format!("broke the connection before it answered: {}", unanswered.error);
+            let answer = failure(&endpoint.id, &text);
+            // A connection that was kept too long says nothing about its endpoint.
+            return Err(if is_fresh { Failed::Elsewhere(answer) } else { Failed::Final(answer) });
         }
         call.service.app.shard(worker.index).retry();
-        if is_fresh {
-            worker.set_aside(&open.upstream, &unanswered.error.to_string());
-            tried.push(open.upstream.clone());
-        } else {
-            stale = Some(open);
-        }
+        want_fresh = true;
     }
 }
 
@@ -149,7 +174,7 @@ pub(crate) fn pick(worker: &Rc<Worker>, service: &mut Rc<Service>, tried: &[Rc<U
     }
 }
 
-fn unreachable(endpoint: &str, what: &str) -> Answer {
+fn failure(endpoint: &str, what: &str) -> Answer {
     Answer { retry_after: Some(1), ..Answer::new(502, format!("{endpoint} {what}")) }
 }
 

@@ -40,7 +40,7 @@ pub(crate) const fn bucket_of(micros: u64) -> usize {
 const fn upper(bucket: usize) -> u64 {
     let octave = bucket / 4;
     let next = 4 + bucket as u64 % 4 + 1;
-    if octave >= 2 { next << (octave - 2) } else { (next << octave) / 4 }
+    if octave >= 2 { next << (octave - 2) } else { (next << octave).div_ceil(4) }
 }
 
 impl Histogram {
