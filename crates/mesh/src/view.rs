@@ -90,10 +90,12 @@ pub fn event(out: &Out, event: &Event) -> String {
     format!("{} {kind} {node}{who}{}", event.at, event.message).trim_end().to_owned()
 }
 
-/// An event in a few words, for where its time and app are known.
+/// An event in a few words, for where its time is known.
 pub fn event_short(out: &Out, event: &Event) -> String {
     let node = event.node.as_ref().map(|n| format!("{n} ")).unwrap_or_default();
-    let text = format!("  {node}{}: {}", event.kind.as_str(), event.message);
+    let app = event.app.as_ref().map(|a| format!("{a} ")).unwrap_or_default();
+    let who = event.replica.as_ref().map_or(app, |replica| format!("{replica} "));
+    let text = format!("  {node}{who}{}: {}", event.kind.as_str(), event.message);
     out.paint_err(Paint::Dim, text.trim_end().trim_end_matches(':'))
 }
 

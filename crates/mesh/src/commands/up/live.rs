@@ -52,11 +52,15 @@ async fn as_lines(out: &Out, client: &Client, own: bool) -> Result<(), Failure> 
 async fn on_terminal(out: &Out, client: &Client, own: bool) -> Result<(), Failure> {
     let mut events = rollout::events(client, None).await.ok();
     let mut last: VecDeque<Event> = VecDeque::new();
-    let mut drawn = 0;
+    let (mut drawn, mut lines) = (0, Vec::new());
     loop {
         // Between two meshes there may be none: what was drawn stays.
         if let Ok(status) = client.status().await {
-            drawn = draw(out, &block(out, &status, &last, own), drawn)?;
+            let now = block(out, &status, &last, own);
+            if now != lines {
+                drawn = draw(out, &now, drawn)?;
+                lines = now;
+            }
         }
         if events.is_none() {
             events = rollout::events(client, None).await.ok();
