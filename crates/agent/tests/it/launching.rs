@@ -180,7 +180,7 @@ async fn a_script_runs_by_its_interpreter() {
     rig.stop().await;
 }
 
-fn kill(pid: u32) {
+pub fn kill(pid: u32) {
     let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(killed.success());
 }

@@ -15,7 +15,7 @@ mod node;
 use mesh::Mesh;
 
 /// How many stories are told when nobody says.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
