@@ -99,9 +99,18 @@ impl Drop for Process {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        let id = self.id();
-        running().retain(|other| *other != id);
+        release(self.id());
     }
+}
+
+/// Has a process that isn't our child ended with the others on Ctrl-C.
+pub fn adopt(pid: u32) {
+    running().push(pid);
+}
+
+/// The process has ended.
+pub fn release(pid: u32) {
+    running().retain(|other| *other != pid);
 }
 
 /// Sends a signal to a process that may be gone.

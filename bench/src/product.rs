@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use fabric::{MeshId, Record};
 use genome::{Plan, Release};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use soul::{KeyStore, SecretKey};
 use types::{AppName, Digest, Nutrients, PublicKey, Workload};
 
 use crate::api::Api;
 use crate::machine::{self, Memory};
-use crate::process::{Process, pause, signal};
+use crate::process::{self, Process, pause, signal};
 
 /// The longest that anything may take which takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +31,8 @@ pub struct Mesh {
     program: PathBuf,
     state: PathBuf,
     process: Process,
+    /// Of the mesh that runs now: after an upgrade it is no child of ours.
+    pid: u32,
     api: Api,
     mesh: MeshId,
     key: SecretKey,
@@ -53,21 +56,26 @@ impl Mesh {
         let mut process = launch(program, state, core)?;
         let api = Api { socket: state.join("mesh.sock") };
         let status = process.until("it answered", PATIENCE, || api.get("/v1/status").ok())?;
-        let edge = status["edge"]["addresses"][0].as_str().context("the mesh named no edge")?.parse()?;
+        let url = status["edge"]["url"].as_str().context("the mesh named no edge")?;
+        let edge = url.strip_prefix("http://").context("the edge speaks no plain HTTP")?.parse()?;
         let (mesh, key) = operator(state)?;
-        Ok(Self { program: program.to_owned(), state: state.to_owned(), process, api, mesh, key, edge })
-    }
-
-    /// Its own process.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+        Ok(Self {
+            program: program.to_owned(),
+            state: state.to_owned(),
+            pid: process.id(),
+            process,
+            api,
+            mesh,
+            key,
+            edge,
+        })
     }
 
     /// Its processes that aren't workloads.
     pub fn pids(&self) -> Result<Vec<u32>> {
         let status = self.api.get("/v1/status")?;
         let keeper = status["keeper_pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        Ok([self.pid()].into_iter().chain(keeper).collect())
+        Ok([self.pid].into_iter().chain(keeper).collect())
     }
 
     /// The memory of its processes that aren't workloads.
@@ -164,17 +172,17 @@ impl Mesh {
         cli(&self.program, &self.state, arguments)
     }
 
-    /// Starts a second `mesh run` on the same state, which takes over, and waits until the first has ended.
+    /// Has another process take over, as an upgrade does; the first one has ended then.
     pub fn upgrade(&mut self) -> Result<()> {
-        let mut next = launch(&self.program, &self.state, None)?;
-        let mine = self.pid();
-        let answers = || {
-            let version = self.api.get("/v1/version").ok()?;
-            (version["pid"].as_u64()? != u64::from(mine)).then_some(())
-        };
-        next.until("it had taken over", PATIENCE, answers)?;
-        let mut last = std::mem::replace(&mut self.process, next);
-        last.wait(PATIENCE).context("the old mesh stays")?;
+        let before = self.pid;
+        self.cli(&["upgrade"])?;
+        let version = self.api.get("/v1/version")?;
+        self.pid = version["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).context("no pid")?;
+        if self.pid == before {
+            bail!("process {before} was to be replaced and still answers");
+        }
+        process::adopt(self.pid);
+        self.process.wait(PATIENCE).context("the old mesh stays")?;
         Ok(())
     }
 }
@@ -183,9 +191,10 @@ impl Drop for Mesh {
     fn drop(&mut self) {
         let keeper = self.pids().ok().and_then(|pids| pids.get(1).copied());
         let _ = self.cli(&["down"]);
-        if let Some(keeper) = keeper.filter(|pid| crate::process::alive(*pid)) {
-            signal(keeper, rustix::process::Signal::KILL);
+        for pid in [Some(self.pid), keeper].into_iter().flatten().filter(|pid| process::alive(*pid)) {
+            signal(pid, Signal::KILL);
         }
+        process::release(self.pid);
     }
 }
 
