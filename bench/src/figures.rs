@@ -58,6 +58,7 @@ impl fmt::Display for Series {
 pub fn number(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "none".to_owned(),
+        0.0 => "0".to_owned(),
         v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -166,7 +167,7 @@ impl Figure {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtMost(bar) => write!(f, "at most {}", number(*bar)),
+            Self::AtMost(bar) => write!(f, "at most {bar}"),
             Self::NoMoreThanBest => f.write_str("no more than the better"),
             Self::NoLessThanBest => f.write_str("as many as the better"),
             Self::ShareOfBest(share) => write!(f, "{share} x"),

@@ -159,12 +159,17 @@ impl Mesh {
         }
     }
 
-    /// The processes of the ready replicas of `app`.
+    /// The processes of the ready replicas of `app`, those that were restarted least first.
     pub fn replicas(&self, app: &str) -> Result<Vec<u32>> {
         let status = self.app(app)?;
         let replicas = status["replicas"].as_array().context("no replicas")?;
         let ready = replicas.iter().filter(|replica| replica["state"] == "ready");
-        Ok(ready.filter_map(|replica| u32::try_from(replica["pid"].as_u64()?).ok()).collect())
+        let process = |replica: &Value| {
+            Some((replica["restarts"].as_u64()?, u32::try_from(replica["pid"].as_u64()?).ok()?))
+        };
+        let mut found: Vec<_> = ready.filter_map(process).collect();
+        found.sort_unstable();
+        Ok(found.into_iter().map(|(_, pid)| pid).collect())
     }
 
     /// Runs the command line against this mesh.

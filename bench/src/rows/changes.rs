@@ -17,6 +17,8 @@ use crate::product::{Mesh, Published};
 
 const APP: &str = "billing";
 const REPLICAS: u32 = 3;
+/// Replicas while they are killed: one that crashes often is meant to wait longer and longer, so the kills are spread.
+const VICTIMS: u32 = 10;
 const CONNECTIONS: usize = 64;
 const UPDATES: u32 = 20;
 const KILLS: u32 = 20;
@@ -28,16 +30,17 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let part = if bench.quick { 20_000 } else { 1_000_000 / 3 + 1 };
     let mut mesh = bench.mesh(None)?;
     let spore = mesh.publish(APP, &bench.billing)?;
-    change(&mesh, &spore, 0)?;
+    change(&mesh, &spore, REPLICAS, 0)?;
     let target = Target::new(mesh.edge, "/billing/hello", "from billing");
 
     let updates = under_load(&target, part, || {
         for number in 1..=UPDATES {
             bench.progress(&format!("a million requests: update {number} of {UPDATES}"));
-            change(&mesh, &spore, number)?;
+            change(&mesh, &spore, REPLICAS, number)?;
         }
         Ok(())
     })?;
+    change(&mesh, &spore, VICTIMS, 0)?;
     let kills = under_load(&target, part, || {
         for number in 1..=KILLS {
             bench.progress(&format!("a million requests: kill -9 number {number} of {KILLS}"));
@@ -51,7 +54,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     })?;
     Ok(vec![
         figure(&format!("{UPDATES} updates of {REPLICAS} replicas"), &updates),
-        figure(&format!("{KILLS} times kill -9 of one of {REPLICAS} replicas"), &kills),
+        figure(&format!("{KILLS} times kill -9 of one of {VICTIMS} replicas"), &kills),
         figure("an upgrade of the mesh itself", &upgrade),
     ])
 }
@@ -94,13 +97,13 @@ fn under_load(target: &Target, least: u64, happen: impl FnOnce() -> Result<()>) 
 }
 
 /// An update to another environment, until every replica of the last one is gone.
-fn change(mesh: &Mesh, spore: &Published, number: u32) -> Result<()> {
-    let record = mesh.plan(APP, spore, REPLICAS, |plan| {
+fn change(mesh: &Mesh, spore: &Published, replicas: u32, number: u32) -> Result<()> {
+    let record = mesh.plan(APP, spore, replicas, |plan| {
         plan.warmup_ms = WARMUP_MS;
         plan.release.env.insert("GREETING".to_owned(), format!("hi number {number}"));
     })?;
     mesh.submit(&record)?;
-    mesh.settled(APP, u64::from(REPLICAS)).map(drop)
+    mesh.settled(APP, u64::from(replicas)).map(drop)
 }
 
 /// Kills a ready replica, and waits until another has taken its place.
@@ -110,7 +113,7 @@ fn kill_one(mesh: &Mesh) -> Result<()> {
     signal(victim, Signal::KILL);
     let since = Instant::now();
     loop {
-        mesh.settled(APP, u64::from(REPLICAS))?;
+        mesh.settled(APP, u64::from(VICTIMS))?;
         if !mesh.replicas(APP)?.contains(&victim) {
             return Ok(());
         }
