@@ -158,6 +158,40 @@ fn every_lying_header_field_is_named() {
 }
 
 #[test]
+fn what_no_field_tells_is_named_too() {
+    let honest = honest();
+    let mut renamed = honest.clone();
+    let header = local(&honest, "files/a");
+    renamed[header + 36] = b'b';
+    refused(&renamed, &["the local header of \"files/a\" calls it \"files/b\""]);
+
+    let mut other = honest.clone();
+    other[60] ^= 1;
+    refused(&other, &["the CRC-32 of \"manifest.json\""]);
+
+    // Bytes between the last content and the directory, which the end accounts for.
+    let start = central(&honest, "manifest.json");
+    let mut gap = honest.clone();
+    gap.splice(start..start, *b"hidden");
+    add(&mut gap, 6, 6);
+    refused(&gap, &["the entries end at", "the central directory begins at"]);
+
+    // Bytes within the directory after its last record, which the end accounts for.
+    let mut filled = honest.clone();
+    let end = filled.len() - 22;
+    filled.splice(end..end, *b"hidden");
+    add(&mut filled, 10, 6);
+    refused(&filled, &["the central directory's records don't fill"]);
+}
+
+/// Adds `more` to the four bytes that begin `from_end` bytes before the end.
+fn add(bytes: &mut [u8], from_end: usize, more: u32) {
+    let at = bytes.len() - from_end;
+    let number = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) + more;
+    bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+}
+
+#[test]
 fn encryption_descriptors_and_compression_are_refused() {
     for (flag, at) in [(0x01, 6), (0x08, 6), (0x40, 6), (0x08, 8), (0x63, 8)] {
         let mut bytes = honest();
