@@ -18,12 +18,15 @@ struct Platter {
     /// What a crash would lose.
     unsafe_: Vec<Write>,
     syncs: usize,
+    /// How many writes have come so far, held up or not.
+    came: usize,
     held: bool,
     broken: bool,
 }
 
 impl Journal for Disk {
     fn write(&mut self, batch: &[Write], durable: bool) -> io::Result<()> {
+        self.set(|platter| platter.came += 1);
         let (platter, moved) = &*self.0;
         let mut platter = moved.wait_while(platter.lock().unwrap(), |platter| platter.held).unwrap();
         if platter.broken {
@@ -55,6 +58,12 @@ impl Disk {
         let (fabric, dropped) = Fabric::new(config, stored, now()).unwrap();
         assert_eq!(dropped, []);
         fabric
+    }
+
+    /// Waits until another write has come.
+    fn await_write(&self, before: usize) {
+        let (platter, moved) = &*self.0;
+        drop(moved.wait_while(platter.lock().unwrap(), |platter| platter.came <= before).unwrap());
     }
 
     fn syncs(&self) -> usize {
@@ -121,6 +130,24 @@ fn a_disk_that_is_full_is_told_and_made_good_by_the_next_attempt() {
     disk.set(|platter| platter.broken = false);
     assert!(!fabric.publish_plan(record, now()).unwrap().new);
     assert_eq!(disk.open().view().plans.len(), 1);
+}
+
+#[test]
+fn what_came_while_a_write_failed_is_not_lost() {
+    let disk = Disk::default();
+    let fabric = disk.open();
+    let before = disk.0.0.lock().unwrap().came;
+    disk.set(|platter| (platter.held, platter.broken) = (true, true));
+    std::thread::scope(|scope| {
+        let fails = scope.spawn(|| fabric.publish_plan(plan_record(1, &plan("billing", 2)), now()));
+        disk.await_write(before);
+        let meanwhile = fabric.stage(plan_record(1, &plan("search", 2)), now()).unwrap();
+        disk.set(|platter| platter.held = false);
+        assert!(matches!(fails.join().unwrap(), Err(Refused::NotDurable(_))));
+        disk.set(|platter| platter.broken = false);
+        meanwhile.durable().unwrap();
+    });
+    assert_eq!(disk.open().view().plans.len(), 2);
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Known {
 #[test]
 fn every_subscriber_learns_the_latest_plan_of_every_app_by_thread_and_by_future() {
     let fabric = fabric();
+    let start = std::time::Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..3 {
             let mut plans = fabric.subscribe_plans();
@@ -79,6 +80,7 @@ fn every_subscriber_learns_the_latest_plan_of_every_app_by_thread_and_by_future(
         }
         publish_all(&fabric);
     });
+    assert!(start.elapsed() < SOON, "woken, not timed out");
     let mut late = fabric.subscribe_plans();
     let mut known = Known::default();
     let told = std::iter::from_fn(|| late.try_next()).map(|change| known.learn(change)).collect::<Vec<_>>();
