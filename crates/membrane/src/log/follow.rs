@@ -140,41 +140,21 @@ impl Source {
     fn read(&mut self) -> io::Result<Vec<LogLine>> {
         loop {
             if self.place.is_none() {
-                self.place = self.oldest_unread(None)?.map(|file| (file, 0));
+                self.place = files::open_all(&self.dir)?.pop().map(|oldest| (oldest, 0));
             }
             let Some((file, offset)) = &mut self.place else { return Ok(Vec::new()) };
-            let lines = read_records(file, offset)?;
-            if !lines.is_empty() {
-                return Ok(lines);
-            }
             let identity = files::identity(file)?;
-            if files::open(&files::path(&self.dir, 0)).and_then(|f| files::identity(&f)).ok()
-                == Some(identity)
-            {
-                return Ok(Vec::new());
-            }
-            // put aside: what was written to it before that is read, then the next one
+            let written = files::current(&self.dir) == Some(identity);
+            // Looked at before it is read: what was put aside by then is whole when it has been read.
             let lines = read_records(file, offset)?;
-            if !lines.is_empty() {
+            if !lines.is_empty() || written {
                 return Ok(lines);
             }
-            match self.oldest_unread(Some(identity))? {
+            match files::successor(&self.dir, identity)? {
                 Some(next) => self.place = Some((next, 0)),
                 None => return Ok(Vec::new()),
             }
         }
-    }
-
-    /// The file behind the one of `read`, or the oldest there is.
-    fn oldest_unread(&self, read: Option<(u64, u64)>) -> io::Result<Option<File>> {
-        let mut next = None;
-        for file in files::open_all(&self.dir)? {
-            if read == Some(files::identity(&file)?) {
-                break;
-            }
-            next = Some(file);
-        }
-        Ok(next)
     }
 }
 
