@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
+use rustix::process::{Signal, WaitOptions};
 
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
@@ -37,8 +38,6 @@ impl Server {
             kind: FailureKind::Launch,
             text: format!("run {}: {what}{error}", args.program.display()),
         };
-        let log = LogWriter::open(&args.logs, args.limits, None)
-            .map_err(|e| failed(&format!("its log in {} can't be written: ", args.logs.display()), &e))?;
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
         let executable = fds.pop();
@@ -63,6 +62,12 @@ impl Server {
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
         self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
         let pid = launch.start().map_err(|(step, error)| failed(&explain(step, &error, &args), &error))?;
+        // Only now, since making a file may take longer than starting a process: the two go on side by side.
+        let log = LogWriter::open(&args.logs, args.limits, None).map_err(|error| {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            failed(&format!("its log in {} can't be written: ", args.logs.display()), &error)
+        })?;
         let replica = Replica {
             id: args.id,
             pid: pid.as_raw_nonzero().get(),
