@@ -13,10 +13,19 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "keeper", "--dir", dir] => membrane::keeper_main(Path::new(dir)),
+        [_, "shout", bytes] => shout(bytes.parse().unwrap()),
         [_, "exec", pid, ..] => exec(pid.parse().unwrap(), &args[3..]),
         [_, "client", dir, logs, script] => client(dir, logs, script),
         _ => ExitCode::from(64),
     }
+}
+
+/// Writes that much to standard output at once, lets it stand in the pipe, and ends.
+fn shout(bytes: usize) -> ExitCode {
+    rustix::pipe::fcntl_setpipe_size(std::io::stdout(), 1 << 20).unwrap();
+    let text = b"of a dying process\n".iter().copied().cycle().take(bytes).collect::<Vec<u8>>();
+    std::io::stdout().write_all(&text).unwrap();
+    ExitCode::SUCCESS
 }
 
 /// Runs a command where the process `pid` lives, and ends as it does.

@@ -3,9 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use membrane::{Exit, Follow, LogLimits, LogStream};
+use membrane::{Exit, Follow, LogLimits, LogStream, Program};
 
-use crate::support::Nest;
+use crate::support::{HARNESS, Nest};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn last_words_are_in_the_log_before_the_exit_is_known() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    // far more than the keeper reads at a time
+    let text = "of a dying process\n".repeat(45_000);
+    for round in 0..10 {
+        let id = format!("a{round}");
+        let program = Program::Path(HARNESS.into());
+        client.keeper.spawn(nest.spawn(&id, program, &["shout", &text.len().to_string()])).await.unwrap();
+        assert_eq!(client.exit_of(&id).await, Exit::Code(0));
+        assert!(nest.stdout(&id) == text, "{round}: {} bytes", nest.stdout(&id).len());
+    }
+    client.end().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_without_end_costs_no_memory() {
