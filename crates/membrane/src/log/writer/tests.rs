@@ -119,6 +119,8 @@ fn drops_counts_and_says_so() {
 }
 
 proptest! {
+    // each case makes dozens of files
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn nothing_is_lost_whatever_the_cut(
         chunks in prop::collection::vec((any::<bool>(), "[a-z\n]{0,200}"), 0..60), line_bytes in 64u32..200,
