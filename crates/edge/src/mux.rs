@@ -8,6 +8,7 @@ pub(crate) mod client;
 mod fields;
 mod forward;
 mod pipe;
+mod pressure;
 pub(crate) mod serve;
 mod translate;
 

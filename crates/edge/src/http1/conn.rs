@@ -137,10 +137,7 @@ impl Conn {
             match self.input.poll_fill(&mut self.stream, cx, &self.worker.buffers) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::End),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending => {
-                    self.input.rest(&self.worker.buffers);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -192,7 +189,6 @@ impl Conn {
             "answered by the edge"
         );
         self.watch.renew(self.worker.config.limits.rate_grace);
-        self.watch.turn(Phase::Client);
         let written = poll_fn(|cx| self.poll_answer(cx)).await;
         match written {
             Ok(()) if keep_alive => {
@@ -205,12 +201,13 @@ impl Conn {
         }
     }
 
-    /// Writes what is left of `answer`.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    /// Writes what is left of `answer`; ready when nothing is.
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if self.watch.expired(cx) {
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
         while !self.answer.is_empty() {
-            if self.watch.expired(cx) {
-                return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
-            }
+            self.watch.turn(Phase::Client);
             let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.answer))?;
             self.watch.moved(n);
             self.answer.drain(..n);

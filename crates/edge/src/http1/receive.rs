@@ -1,10 +1,7 @@
 //! The response's head on its way from the workload, interim ones included.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-
-use tokio::io::AsyncWrite as _;
 
 use super::body::Framing;
 use super::conn::Conn;
@@ -42,6 +39,7 @@ impl Conn {
             if let Poll::Ready(Err(fault)) = self.poll_send(cx, up, flow) {
                 return Poll::Ready(Err(fault));
             }
+            self.input.rest(&self.worker.buffers);
             let read = ready!(self.reply.poll_fill(&mut up.io, cx, &self.worker.buffers));
             match read.map_err(|e| broken(e, self.reply.is_empty())) {
                 Ok(n) if n > 0 => {}
@@ -57,14 +55,11 @@ impl Conn {
 
     /// Passes interim responses on.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        while !self.answer.is_empty() {
-            self.watch.turn(Phase::Client);
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.answer)) {
-                Ok(n) => drop(self.answer.drain(..n)),
-                Err(_) => return Poll::Ready(Err(Fault::Client(ClientFault::Gone))),
-            }
+        if self.answer.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        self.watch.turn(Phase::Client);
+        self.poll_answer(cx).map_err(|_| Fault::Client(ClientFault::Gone))
     }
 
     /// Parses what has arrived; `None` when the final head isn't whole yet.

@@ -90,9 +90,7 @@ fn poll_copy<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             Poll::Ready(_) => {}
             Poll::Pending => {
                 // What was encrypted and not yet sent must not wait for the next piece.
-                if Pin::new(&mut *to).poll_flush(cx)?.is_ready() {
-                    buffer.rest(buffers);
-                }
+                let _ = Pin::new(&mut *to).poll_flush(cx)?;
                 return Ok(Poll::Pending);
             }
         }

@@ -58,6 +58,10 @@ impl Buffer {
         let mut room = ReadBuf::new(&mut self.memory[self.end..]);
         let read = Pin::new(from).poll_read(cx, &mut room);
         let n = room.filled().len();
+        if read.is_pending() {
+            // Who waits holds no memory: the next connection works in the same, which is still in the cache.
+            self.rest(buffers);
+        }
         ready!(read)?;
         self.end += n;
         Poll::Ready(Ok(n))

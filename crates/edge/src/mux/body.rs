@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::client::Lease;
 use super::pipe::Reader;
+use super::pressure::Share;
 use crate::config::Limits;
 
 /// Why a body ended before its end.
@@ -183,8 +184,8 @@ pub(super) enum Relayed {
         body: Incoming,
         /// Keeps the request open; given back at the end.
         lease: Option<Lease>,
-        /// Told of each piece.
-        moved: Box<dyn Fn(usize)>,
+        /// Its part in what the client has to take.
+        share: Share,
         /// Run when all is done, or given up: `true` when the body was whole.
         done: Option<Box<dyn FnOnce(bool)>>,
     },
@@ -193,7 +194,8 @@ pub(super) enum Relayed {
 
 impl Relayed {
     fn finish(&mut self, whole: bool) {
-        if let Self::Upstream { lease, done, .. } = self {
+        if let Self::Upstream { lease, done, share, .. } = self {
+            share.asked();
             if let Some(lease) = lease.take() {
                 lease.end(whole);
             }
@@ -220,10 +222,11 @@ impl Body for Relayed {
         let this = self.get_mut();
         let frame = match this {
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Upstream { body, moved, .. } => {
+            Self::Upstream { body, share, .. } => {
+                share.asked();
                 let frame = ready!(Pin::new(body).poll_frame(cx));
-                if let Some(Ok(frame)) = &frame {
-                    moved(frame.data_ref().map_or(0, Bytes::len));
+                if frame.as_ref().is_some_and(|f| f.as_ref().is_ok_and(Frame::is_data)) {
+                    share.gave();
                 }
                 frame
             }

@@ -1,6 +1,5 @@
 //! A client's HTTP/2 connection, and each request on it.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -22,6 +21,7 @@ use super::Local;
 use super::body::{Progress, Relayed, Source};
 use super::fields::{self, Added};
 use super::forward::{self, Call};
+use super::pressure::{Noted, Pressure, Share};
 use crate::http1::answer::Answer;
 use crate::http1::ask::by_name;
 use crate::http1::request::Method;
@@ -29,7 +29,7 @@ use crate::http1::target::{self, is_host};
 use crate::io::{Prefixed, Stream};
 use crate::worker::Worker;
 use crate::worker::view::Service;
-use crate::worker::watch::{Phase, Watch, millis};
+use crate::worker::watch::{Phase, millis};
 
 /// What a client may have on the way on one stream, and on all of a connection.
 const WINDOW: u32 = 256 * 1024;
@@ -41,23 +41,34 @@ const LAST: Duration = Duration::from_secs(1);
 /// What the requests of one connection share.
 struct Connection {
     worker: Rc<Worker>,
-    watch: Rc<Watch>,
     peer: String,
     scheme: &'static str,
-    open: Cell<usize>,
+    pressure: Rc<Pressure>,
 }
 
 /// Counts a request as open on its connection.
-struct Stream2(Rc<Connection>);
+struct OpenRequest(Rc<Connection>);
 
-impl Drop for Stream2 {
+impl OpenRequest {
+    fn new(connection: Rc<Connection>, now: Instant) -> Self {
+        let worker = &connection.worker;
+        let silence = millis(worker.config.limits.silence);
+        if connection.pressure.open() == 0 {
+            connection.pressure.watch.renew(worker.config.limits.rate_grace);
+        }
+        connection.pressure.watch.patience(silence);
+        connection.pressure.watch.until(Phase::Tunnel, worker.now(now) + silence);
+        connection.pressure.begin();
+        Self(connection)
+    }
+}
+
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        let connection = &self.0;
-        connection.open.set(connection.open.get() - 1);
-        if connection.open.get() == 0 {
-            let worker = &connection.worker;
+        let Connection { worker, pressure, .. } = &*self.0;
+        if pressure.end() {
             let idle = millis(worker.config.limits.idle);
-            connection.watch.until(Phase::Idle, worker.now(Instant::now()) + idle);
+            pressure.watch.until(Phase::Idle, worker.now(Instant::now()) + idle);
         }
     }
 }
@@ -67,12 +78,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, 
     let limits = &worker.config.limits;
     let watch = worker.watch(Phase::Head, worker.now(Instant::now()) + millis(limits.head_time));
     let connection = Rc::new(Connection {
-        watch: watch.clone(),
         peer: peer.ip().to_canonical().to_string(),
         scheme: if matches!(stream, Stream::Tls(_)) { "https" } else { "http" },
         worker: worker.clone(),
-        open: Cell::new(0),
+        pressure: Rc::new(Pressure::new(watch.clone())),
     });
+    let io = Noted::new(Prefixed::new(read, stream), watch.clone());
     let of_requests = connection.clone();
     let service = service_fn(move |request| answer(of_requests.clone(), request));
     let serving = http2::Builder::new(Local)
@@ -83,7 +94,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, 
         .initial_connection_window_size(WINDOW * 4)
         .keep_alive_interval(ALIVE.0)
         .keep_alive_timeout(ALIVE.1)
-        .serve_connection(TokioIo::new(Prefixed::new(read, stream)), service);
+        .serve_connection(TokioIo::new(io), service);
     tokio::pin!(serving);
     let stopped = worker.stopped();
     tokio::pin!(stopped);
@@ -97,7 +108,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, 
                 ending = true;
             }
             () = expired => {
-                if ending || connection.open.get() > 0 || watch.phase() == Phase::Head {
+                if ending || connection.pressure.open() > 0 || watch.phase() == Phase::Head {
                     return;
                 }
                 serving.as_mut().graceful_shutdown();
@@ -115,11 +126,7 @@ async fn answer(
 ) -> Result<Response<Relayed>, Infallible> {
     let worker = &connection.worker;
     let started = Instant::now();
-    let silence = millis(worker.config.limits.silence);
-    connection.open.set(connection.open.get() + 1);
-    let stream = Stream2(connection.clone());
-    connection.watch.patience(silence);
-    connection.watch.until(Phase::Tunnel, worker.now(started) + silence);
+    let open = OpenRequest::new(connection.clone(), started);
     let id = fields::request_id(request.headers()).map_or_else(|| worker.ids.next().to_vec(), <[u8]>::to_vec);
     let stamp = worker.stamp.at(started);
     let to_head = request.method() == http::Method::HEAD;
@@ -135,16 +142,15 @@ async fn answer(
         Ok(reply) => reply.response.status().as_u16(),
         Err(answer) => answer.status,
     };
-    let done = finisher(stream, service, status, started);
+    let done = finisher(open, service, status, started);
     Ok(match answered {
         Ok(reply) => {
             let (mut parts, body) = reply.response.into_parts();
             fields::for_client(&mut parts.headers, &id, &stamp);
-            let watch = connection.watch.clone();
-            let moved = Box::new(move |_| watch.heard());
+            let share = Share::new(connection.pressure.clone());
             Response::from_parts(
                 parts,
-                Relayed::Upstream { body, lease: Some(reply.lease), moved, done: Some(done) },
+                Relayed::Upstream { body, lease: Some(reply.lease), share, done: Some(done) },
             )
         }
         Err(answer) => {
@@ -156,25 +162,19 @@ async fn answer(
 
 /// What happens when a response has ended: it is counted, and no longer open.
 fn finisher(
-    stream: Stream2,
+    open: OpenRequest,
     service: Option<Rc<Service>>,
     status: u16,
     started: Instant,
 ) -> Box<dyn FnOnce(bool)> {
     Box::new(move |whole| {
-        let worker = &stream.0.worker;
+        let worker = &open.0.worker;
         let took = started.elapsed();
         match &service {
             Some(service) => service.app.shard(worker.index).end(status, took),
             None => worker.routes.count_unrouted(worker.index),
         }
-        tracing::debug!(
-            peer = stream.0.peer,
-            status,
-            whole,
-            micros = took.as_micros(),
-            "request over HTTP/2"
-        );
+        tracing::debug!(peer = open.0.peer, status, whole, micros = took.as_micros(), "request over HTTP/2");
     })
 }
 

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use hyper::body::{Body as _, Frame, Incoming};
-use tokio::io::AsyncWrite as _;
 
 use super::body::{Cut, Progress, Source};
 use super::fields::{self, Added};
@@ -87,7 +86,7 @@ impl Conn {
                     return Poll::Ready(Err(Answer::new(408, "the request's body took too long to arrive")));
                 }
                 self.watch.turn(Phase::Upstream);
-                if self.poll_flow(cx).is_ready() {
+                if self.poll_answer(cx).is_ready() {
                     self.feed(cx, flow, &mut feed);
                 }
                 calling.as_mut().poll(cx)
@@ -149,17 +148,6 @@ impl Conn {
         flow.passing = 0;
         self.output.clear();
         Ok((parts, path, first))
-    }
-
-    /// Writes what waits for the client; ready when nothing is left.
-    fn poll_flow(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        while !self.answer.is_empty() {
-            self.watch.turn(Phase::Client);
-            let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.answer))?;
-            self.watch.moved(n);
-            self.answer.drain(..n);
-        }
-        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Takes more of the client's body, as far as it has come and is wanted.
@@ -258,7 +246,7 @@ impl Conn {
     fn poll_carry(&mut self, cx: &mut Context<'_>, carried: &mut Carried) -> Poll<bool> {
         loop {
             if self.answer.len() > WAITING || carried.ended {
-                match ready!(self.poll_flow(cx)) {
+                match ready!(self.poll_answer(cx)) {
                     Err(_) => return Poll::Ready(false),
                     Ok(()) if carried.ended => return Poll::Ready(true),
                     Ok(()) => {}
@@ -268,7 +256,7 @@ impl Conn {
             match Pin::new(&mut carried.body).poll_frame(cx) {
                 Poll::Pending => {
                     // What has come so far must not wait for the rest.
-                    return match self.poll_flow(cx) {
+                    return match self.poll_answer(cx) {
                         Poll::Ready(Err(_)) => Poll::Ready(false),
                         _ => Poll::Pending,
                     };

@@ -99,7 +99,13 @@ impl Watch {
     fn tick(&self, now: u64, passed: u64, limits: &Limits) {
         let moved = self.moved.replace(0);
         let late = match self.phase.get() {
-            Phase::Idle | Phase::Head | Phase::Linger => now >= self.deadline.get(),
+            Phase::Head | Phase::Linger => now >= self.deadline.get(),
+            Phase::Idle => {
+                if self.heard.replace(false) {
+                    self.deadline.set(now + millis(limits.idle));
+                }
+                now >= self.deadline.get()
+            }
             Phase::Client => {
                 let earned = moved.saturating_mul(1000) / u64::from(limits.min_rate.max(1));
                 let credit = self.credit.get().saturating_add(earned).min(millis(limits.rate_grace));

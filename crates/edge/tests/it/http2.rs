@@ -260,6 +260,34 @@ async fn a_stop_says_goaway_and_finishes_what_is_open() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_dropped_and_a_slow_workload_is_not() {
+    let body = "x".repeat(8 << 20);
+    let large = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let limits = edge::Limits {
+        rate_grace: Duration::from_millis(100),
+        idle: Duration::from_millis(100),
+        min_rate: 100_000,
+        ..Default::default()
+    };
+    let (edge, addr) = crate::support::edge_with(&[crate::support::canned(large).await], limits.clone());
+    let mut client = http2(addr).await;
+    let response = client.send_request(request("GET", addr, "/app/", full(""))).await.unwrap();
+    eventually("the client is dropped", || edge.stats().connections == 0).await;
+    assert!(response.into_body().collect().await.is_err());
+    let slow = |mut raw: Raw, _| async move {
+        raw.message().await;
+        for piece in ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", "o", "k"] {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            raw.send(piece.as_bytes()).await;
+        }
+    };
+    let (edge, addr) = crate::support::edge_with(&[backend(slow).await.0], limits);
+    let mut client = http2(addr).await;
+    assert_eq!(get(&mut client, addr, "/app/").await.2, "ok");
+    eventually("idle connections end", || edge.stats().connections == 0).await;
+}
+
+#[tokio::test]
 async fn requests_that_are_not_for_an_edge_are_refused_over_http2_too() {
     let (_edge, addr) = edge(&[echo("a").await]);
     let mut client = http2(addr).await;

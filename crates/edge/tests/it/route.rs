@@ -86,6 +86,23 @@ async fn requests_go_round() {
 }
 
 #[tokio::test]
+async fn the_one_with_less_to_do_is_asked() {
+    let edge = Edge::new(config(1));
+    let busy = crate::support::backend(|mut raw: Raw, _| async move { drop(raw.rest().await) }).await.0;
+    let mut table = table(&[("app", &[target("busy", busy), target("free", echo("free").await)])]);
+    table.balance = edge::Balance::LeastOfTwo;
+    edge.routes().set(&table);
+    let addr = edge.start(Listen::Bind(LOCAL.parse().unwrap())).unwrap();
+    let mut waiting = Raw::connect(addr).await;
+    waiting.send(b"GET /app/ HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    crate::support::eventually("it waits", || edge.stats().apps[&app("app")].open == 1).await;
+    let mut client = Raw::connect(addr).await;
+    for _ in 0..20 {
+        assert_eq!(client.get("/app/").await.text().lines().next(), Some("free"));
+    }
+}
+
+#[tokio::test]
 async fn both_sides_get_time_and_id_and_lose_what_is_of_one_hop() {
     let (_edge, addr) = edge(&[echo("a").await]);
     let mut client = Raw::connect(addr).await;
