@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result};
 /// What is read; the rest is not text that this program has rules for.
 const EXTENSIONS: [&str; 3] = ["rs", "toml", "sh"];
 
+/// Folders of programs that are not part of the product.
+const FOR_TESTS: [&str; 3] = ["tests", "examples", "harness"];
+
 /// A text file.
 pub struct File {
     /// From the root of the repository.
@@ -21,9 +24,10 @@ impl File {
         self.path.extension().is_some_and(|e| e == "rs")
     }
 
-    /// `tests.rs`, or anything in a folder `tests`.
+    /// `tests.rs`, or anything in a folder `tests`, `examples` (programs for measuring) or `harness`.
     pub fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.components().any(|c| c.as_os_str() == "tests")
+        self.path.ends_with("tests.rs")
+            || self.path.components().any(|c| FOR_TESTS.iter().any(|name| c.as_os_str() == *name))
     }
 
     /// The folder under `crates/` it belongs to.

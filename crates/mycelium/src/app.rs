@@ -1,6 +1,7 @@
 //! The mesh on this machine as one thing: started, run until it is asked to end, stopped or handed over.
 
 mod agents;
+mod doors;
 mod end;
 mod start;
 

@@ -1,3 +1,5 @@
+//! Launching real processes: readiness, refusals, restarts, jobs.
+
 use genome::ReplicaState::{Backoff, Completed, Ready, Refused};
 use genome::{Exit, ReplicaState};
 use telemetry::EventKind;

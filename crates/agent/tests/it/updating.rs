@@ -1,3 +1,5 @@
+//! Updates of real processes, and the end of an agent.
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

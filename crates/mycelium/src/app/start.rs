@@ -4,13 +4,13 @@
 //! "no such app" for one that its predecessor ran.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::Planner;
-use edge::{Edge, Listen};
+use edge::Edge;
 use fabric::Fabric;
 use genome::ReplicaState;
 use membrane::{Keeper, KeeperConfig, LogLimits};
@@ -24,6 +24,7 @@ use types::NodeName;
 
 use super::App;
 use super::agents::{Shared as Deps, start_agents};
+use super::doors::{Doors, default_workers, reachable};
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::config::{Config, StartError};
@@ -33,7 +34,7 @@ use crate::lock::{Held, StateLock};
 use crate::nodes::Nodes;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, paths, routes, settle, sockets, takeover, tls};
+use crate::{admin, clock, counters, identity, paths, routes, settle, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -41,79 +42,52 @@ const KNOWN_AGAIN: Duration = Duration::from_millis(250);
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let clock = SystemClock;
-        let state = &config.paths.state;
-        paths::private_dir(state).map_err(|source| StartError::State { path: state.clone(), source })?;
-        let (lock, predecessor) = take_state(&config).await?;
-        let mesh = identity::load(&config.paths)?;
-        let nodes = Nodes::load(&config.paths.node_keys(), config.nodes)?;
-        let fabric = open_fabric(&config, &mesh, &nodes)?;
-        let events = in_state(&config.paths.events(), EventLog::open)?;
-        let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
-        let trust = Arc::new(TrustStore::open(&config.paths.trust())?);
+        let state = State::open(&config).await?;
         let keeper_config = KeeperConfig {
             dir: config.paths.keeper(),
             program: config.program.clone(),
             log_limits: LogLimits::default(),
         };
         let (keeper, _, _) = Keeper::attach(keeper_config.clone()).await?;
-        let running: BTreeSet<NodeName> = nodes.present.keys().cloned().collect();
-        let planner = Arc::new(Planner::new(fabric.clone(), move |node| running.contains(node)));
-
-        let edge = make_edge(&config, &nodes)?;
+        let edge = make_edge(&config, &state.nodes)?;
         let doors = Doors::open(&config, &keeper).await?;
-        let (addresses, inside) = (doors.addresses(), doors.local_address(false));
         let deps = Deps {
-            fabric: fabric.clone(),
-            planner: planner.clone(),
+            fabric: state.fabric.clone(),
+            planner: state.planner.clone(),
             keeper: keeper_config,
-            repo: repo.clone(),
-            trust: trust.clone(),
+            repo: state.repo.clone(),
+            trust: state.trust.clone(),
             traffic: EdgeTraffic(edge.clone()),
-            events: events.clone(),
+            events: state.events.clone(),
         };
-        let agents = start_agents(&config, deps, &nodes, &format!("http://{inside}")).await?;
-        known_again(&fabric).await;
-        edge.routes().set(&routes::table(&fabric.view()));
-        let outside = doors.local_address(true);
-        doors.serve(&edge)?;
+        let edge_url = format!("http://{}", doors.local_address(false));
+        let agents = start_agents(&config, deps, &state.nodes, &edge_url).await?;
+        known_again(&state.fabric).await;
+        edge.routes().set(&routes::table(&state.fabric.view()));
 
         let admin = bind_admin(config.admin).await?;
+        let addresses = doors.addresses();
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             version: config.version.clone(),
             warmup_ms: u64::try_from(config.warmup.as_millis()).unwrap_or(u64::MAX),
-            started_at: clock.now(),
-            edge_status: edge_status(&config, &addresses, outside),
+            started_at: SystemClock.now(),
+            edge_status: edge_status(&config, &addresses, doors.local_address(true)),
             keeper_pid: Some(keeper.pid()),
             paths: config.paths.clone(),
-            fabric: fabric.clone(),
-            planner,
+            fabric: state.fabric.clone(),
+            planner: state.planner,
             edge: edge.clone(),
-            events: events.clone(),
+            events: state.events.clone(),
             admin: admin.as_ref().map(|(url, _)| url.clone()),
-            repo,
-            trust,
-            clock,
+            repo: state.repo,
+            trust: state.trust,
+            clock: SystemClock,
             ending,
         });
-        let socket_path = config.paths.socket();
-        let (socket, listener) = ApiSocket::bind(&socket_path)
-            .map_err(|source| StartError::State { path: socket_path, source })?;
-        let mut tasks = JoinSet::new();
-        spawn_tasks(&mut tasks, &edge, &fabric);
-        let api = server::router(ApiState { shared: shared.clone() });
-        tasks.spawn(async move {
-            let _ = axum::serve(listener, api).await;
-            "local API"
-        });
-        if let Some((_, listener)) = admin {
-            let router = admin::router(edge.clone(), fabric.clone());
-            tasks.spawn(async move {
-                let _ = axum::serve(listener, router).await;
-                "admin address"
-            });
-        }
+        doors.serve(&edge)?;
+        let (socket, tasks) = spawn_tasks(&shared, admin.map(|(_, listener)| listener))?;
+        let (fabric, events, lock) = (state.fabric, state.events, Some(state.lock));
         let app = Self {
             agents,
             edge,
@@ -124,16 +98,12 @@ impl App {
             tasks,
             endings,
             _socket: socket,
-            lock: Some(lock),
+            lock,
             addresses,
         };
-        app.say(&format!(
-            "mesh {} started, {} nodes, edge at {}",
-            config.version,
-            config.nodes,
-            app.edge_url()
-        ));
-        if let Some(predecessor) = predecessor {
+        let (version, nodes, edge) = (&config.version, config.nodes, app.edge_url());
+        app.say(&format!("mesh {version} started, {nodes} nodes, edge at {edge}"));
+        if let Some(predecessor) = state.predecessor {
             predecessor.release();
         }
         Ok(app)
@@ -151,6 +121,35 @@ impl App {
             replica: None,
             message,
         });
+    }
+}
+
+/// What lies on disk, opened.
+struct State {
+    lock: StateLock,
+    predecessor: Option<takeover::Predecessor>,
+    nodes: Nodes,
+    fabric: Fabric,
+    planner: Arc<Planner>,
+    events: EventLog,
+    repo: Repo,
+    trust: Arc<TrustStore>,
+}
+
+impl State {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        let dir = &config.paths.state;
+        paths::private_dir(dir).map_err(|source| StartError::State { path: dir.clone(), source })?;
+        let (lock, predecessor) = take_state(config).await?;
+        let mesh = identity::load(&config.paths)?;
+        let nodes = Nodes::load(&config.paths.node_keys(), config.nodes)?;
+        let fabric = open_fabric(config, &mesh, &nodes)?;
+        let running: BTreeSet<NodeName> = nodes.present.keys().cloned().collect();
+        let planner = Arc::new(Planner::new(fabric.clone(), move |node| running.contains(node)));
+        let events = in_state(&config.paths.events(), EventLog::open)?;
+        let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
+        let trust = Arc::new(TrustStore::open(&config.paths.trust())?);
+        Ok(Self { lock, predecessor, nodes, fabric, planner, events, repo, trust })
     }
 }
 
@@ -208,72 +207,6 @@ fn make_edge(config: &Config, nodes: &Nodes) -> Result<Edge, StartError> {
     Ok(Edge::new(set_up))
 }
 
-/// What the edge listens on: for everybody, and (with TLS) plainly for the workloads here.
-struct Doors {
-    public: Vec<Vec<std::net::TcpListener>>,
-    workloads: Option<Vec<std::net::TcpListener>>,
-}
-
-impl Doors {
-    /// Takes up what a predecessor left, or binds anew; copies stay with the keeper. Nothing is accepted yet.
-    async fn open(config: &Config, keeper: &Keeper) -> Result<Self, StartError> {
-        let workers = config.edge_workers.unwrap_or_else(default_workers);
-        let mut public = Vec::new();
-        for (number, address) in config.edge.iter().enumerate() {
-            public.push(sockets::open(keeper, &format!("edge-{number}"), *address, workers).await?);
-        }
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let workloads = match config.tls {
-            crate::Tls::Off => None,
-            _ => Some(sockets::open(keeper, "edge-workloads", loopback, workers).await?),
-        };
-        Ok(Self { public, workloads })
-    }
-
-    /// The address that workloads are told, and that people of this machine can use.
-    fn local_address(&self, tls: bool) -> SocketAddr {
-        let plain = if tls { None } else { self.workloads.as_ref() };
-        let listeners = plain.or(self.public.first()).into_iter().flatten();
-        let address = listeners.filter_map(|listener| listener.local_addr().ok()).next();
-        reachable(address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))
-    }
-
-    /// Where people of this machine and others come in.
-    fn addresses(&self) -> Vec<SocketAddr> {
-        self.public.iter().filter_map(|group| group.first()?.local_addr().ok()).collect()
-    }
-
-    /// From now on connections are accepted.
-    fn serve(self, edge: &Edge) -> Result<(), StartError> {
-        for group in self.public {
-            if self.workloads.is_some() {
-                edge.start_tls(Listen::Adopt(group))?;
-            } else {
-                edge.start(Listen::Adopt(group))?;
-            }
-        }
-        if let Some(group) = self.workloads {
-            edge.start(Listen::Adopt(group))?;
-        }
-        Ok(())
-    }
-}
-
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// An address to connect to for one that is listened on: "any" stands for loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        // A dual-stack socket takes IPv4, too, and everything understands 127.0.0.1.
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
 async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpListener)>, StartError> {
     let Some(address) = admin else { return Ok(None) };
     let refused = |source| StartError::Admin { address, source };
@@ -282,7 +215,6 @@ async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpList
     Ok(Some((format!("http://{at}/metrics"), listener)))
 }
 
-/// The tasks that run as long as the mesh does.
 /// A replica whose readiness the last mesh could not write down any more is probed anew. It answers within
 /// milliseconds, so that is waited for: nobody is told "not ready" about one that was all the time.
 async fn known_again(fabric: &Fabric) {
@@ -296,25 +228,45 @@ async fn known_again(fabric: &Fabric) {
     let _ = tokio::time::timeout(KNOWN_AGAIN, settled).await;
 }
 
-fn spawn_tasks(tasks: &mut JoinSet<&'static str>, edge: &Edge, fabric: &Fabric) {
-    let (to, from) = (edge.clone(), fabric.clone());
+/// The tasks that run as long as the mesh does.
+fn spawn_tasks(
+    shared: &Arc<Shared>,
+    admin: Option<TcpListener>,
+) -> Result<(ApiSocket, JoinSet<&'static str>), StartError> {
+    let path = shared.paths.socket();
+    let (socket, listener) = ApiSocket::bind(&path).map_err(|source| StartError::State { path, source })?;
+    let mut tasks = JoinSet::new();
+    let api = server::router(ApiState { shared: shared.clone() });
     tasks.spawn(async move {
-        routes::follow(&from, &to).await;
-        "routes"
+        let _ = axum::serve(listener, api).await;
+        "local API"
     });
-    let counted = edge.clone();
+    if let Some(listener) = admin {
+        let router = admin::router(shared.edge.clone(), shared.fabric.clone());
+        tasks.spawn(async move {
+            let _ = axum::serve(listener, router).await;
+            "admin address"
+        });
+    }
+    let fabric = shared.fabric.clone();
     tasks.spawn(async move {
-        counters::log(counted).await;
-        "counters"
-    });
-    let settling = fabric.clone();
-    tasks.spawn(async move {
-        settle::follow(&settling).await;
+        settle::follow(&fabric).await;
         "journal"
     });
-    let aging = fabric.clone();
+    let (edge, fabric) = (shared.edge.clone(), shared.fabric.clone());
     tasks.spawn(async move {
-        clock::tick(&aging).await;
+        routes::follow(&fabric, &edge).await;
+        "routes"
+    });
+    let edge = shared.edge.clone();
+    tasks.spawn(async move {
+        counters::log(edge).await;
+        "counters"
+    });
+    let fabric = shared.fabric.clone();
+    tasks.spawn(async move {
+        clock::tick(&fabric).await;
         "clock"
     });
+    Ok((socket, tasks))
 }

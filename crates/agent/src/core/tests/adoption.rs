@@ -1,3 +1,5 @@
+//! Taking over replicas that an agent before this one started.
+
 use genome::ReplicaState::{Draining, Launching, Ready};
 use genome::{Exit, Observed};
 use telemetry::EventKind;

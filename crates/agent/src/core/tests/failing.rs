@@ -1,3 +1,5 @@
+//! Crashes, failed probes, backoff and refusals.
+
 use std::time::Duration;
 
 use genome::ReplicaState::{Backoff, Draining, Launching, Ready};

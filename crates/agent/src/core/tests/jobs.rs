@@ -1,3 +1,5 @@
+//! Jobs and workers.
+
 use std::time::Duration;
 
 use genome::Exit;

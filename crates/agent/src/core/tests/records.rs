@@ -1,3 +1,5 @@
+//! What the core has published of its replicas, and when.
+
 use genome::ReplicaState::Ready;
 use types::{AppName, ReplicaName};
 

@@ -1,3 +1,5 @@
+//! The first start of a replica.
+
 use std::time::Duration;
 
 use genome::ReplicaState::{Draining, Launching, Ready, Refused, Verifying};

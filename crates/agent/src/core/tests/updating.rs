@@ -1,3 +1,5 @@
+//! Blue/green: the order in which an update happens.
+
 use std::time::Duration;
 
 use genome::ReplicaState::{Draining, Launching, Ready};
