@@ -48,9 +48,24 @@ impl App {
             program: config.program.clone(),
             log_limits: LogLimits::default(),
         };
-        let (keeper, _, _) = Keeper::attach(keeper_config.clone()).await?;
+        let (keeper, before, _) = Keeper::attach(keeper_config.clone()).await?;
+        let started = Self::start_with(config, state, keeper.clone(), keeper_config).await;
+        if started.is_err() && before.is_empty() {
+            // It was started for nothing; where it holds replicas, they outlive this failure.
+            let _ = keeper.shutdown().await;
+        }
+        started
+    }
+
+    async fn start_with(
+        config: Config,
+        state: State,
+        keeper: Keeper,
+        keeper_config: KeeperConfig,
+    ) -> Result<Self, StartError> {
         let edge = make_edge(&config, &state.nodes)?;
         let doors = Doors::open(&config, &keeper).await?;
+        let admin = bind_admin(config.admin).await?;
         let deps = Deps {
             fabric: state.fabric.clone(),
             planner: state.planner.clone(),
@@ -65,7 +80,6 @@ impl App {
         known_again(&state.fabric).await;
         edge.routes().set(&routes::table(&state.fabric.view()));
 
-        let admin = bind_admin(config.admin).await?;
         let addresses = doors.addresses();
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
