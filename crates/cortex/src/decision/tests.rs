@@ -74,6 +74,14 @@ fn a_job_that_is_done_stays_done_even_when_its_node_is_gone() {
     mesh.nodes.retain(|node| node.node_id != gone);
     let after = mesh.decide();
     assert_eq!(after, before);
+    let twice: Vec<_> = ["node-1", "node-2"].map(|on| (on, mesh.endpoints[0].clone())).into();
+    for (on, mut endpoint) in twice {
+        (endpoint.node_id, endpoint.slot) = (node_name(on), 1);
+        mesh.endpoints.push(endpoint);
+    }
+    let forth = mesh.decide();
+    mesh.endpoints.reverse();
+    assert_eq!(mesh.decide(), forth, "done twice, in whatever order that is known");
     mesh.plans[0].1.release.restart = 1;
     assert!(
         mesh.decide().apps[&app("import")].slots.values().all(|node| *node != gone),
@@ -84,6 +92,11 @@ fn a_job_that_is_done_stays_done_even_when_its_node_is_gone() {
 #[test]
 fn what_leaves_holds_no_place_and_what_serves_best_holds_it() {
     let mut mesh = Mesh::of(3).with(plan("billing", 1));
+    for on in ["node-1", "node-2", "node-3"] {
+        let mut leaving = endpoint("billing", on, 0);
+        leaving.state = ReplicaState::Draining;
+        mesh.endpoints.push(leaving);
+    }
     let holder = |mesh: &Mesh| mesh.decide().apps[&app("billing")].slots[&0].to_string();
     for (state, on) in [
         (ReplicaState::Refused, "node-1"),
@@ -96,6 +109,6 @@ fn what_leaves_holds_no_place_and_what_serves_best_holds_it() {
         mesh.endpoints.push(endpoint);
         assert_eq!(holder(&mesh), on, "{state}");
     }
-    mesh.endpoints[3].revision = release("v0").revision();
+    mesh.endpoints.last_mut().unwrap().revision = release("v0").revision();
     assert_eq!(holder(&mesh), "node-3", "what runs the right release goes first");
 }

@@ -1,9 +1,9 @@
 use crate::testing::*;
-use crate::{World, decide};
+use crate::{World, decide, verdicts};
 use genome::{Budget, Plan, ReplicaState};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use types::{AppName, Nutrients};
+use types::{AppName, Nutrients, Workload};
 
 const APPS: [&str; 4] = ["billing", "frontend", "import", "search"];
 
@@ -58,6 +58,8 @@ fn check_promises(mesh: &Mesh) -> Result<(), TestCaseError> {
             prop_assert!(count <= u64::from(budget.max_instances));
             prop_assert!(count * plan.release.nutrients.cpu_milli <= budget.cpu_milli);
         }
+        let verdicts = verdicts(&mesh.world(), &decision, &plan.app_name);
+        prop_assert!(!verdicts.values().any(|why| why.starts_with("it fits")), "{verdicts:?}");
         for on in decided.slots.values() {
             let node = mesh.nodes.iter().find(|node| node.node_id == *on).unwrap();
             prop_assert!(plan.constraints.iter().all(|(name, value)| node.labels.get(name) == Some(value)));
@@ -105,6 +107,11 @@ proptest! {
         mesh.settle();
         if gone < mesh.nodes.len() {
             mesh.nodes.remove(gone);
+        }
+        check_promises(&mesh)?;
+        for node in &mut mesh.nodes {
+            node.capacity.cpu_milli /= 2;
+            node.host = "one".to_owned();
         }
         check_promises(&mesh)?;
     }
@@ -219,4 +226,28 @@ proptest! {
         mesh.plans[0].1 = plan("billing", fewer.min(replicas));
         prop_assert_eq!(moves(&before, &mesh.decide()), 0);
     }
+}
+
+#[test]
+fn a_move_that_makes_room_lets_in_what_had_none() {
+    let mut mesh = Mesh::of(2).with(plan("billing", 2)).with(plan("search", 1));
+    mesh.nodes[1].capacity.cpu_milli = 600;
+    mesh.plans[0].1.release.nutrients.cpu_milli = 300;
+    mesh.plans[1].1.release.nutrients.cpu_milli = 700;
+    mesh.endpoints = vec![endpoint("billing", "node-1", 0), endpoint("billing", "node-1", 1)];
+    let decision = mesh.decide();
+    assert_eq!(decision.apps[&app("search")].slots[&0].as_str(), "node-1");
+    assert_eq!(loads(&mesh, &decision, "billing"), [1, 1]);
+}
+
+#[test]
+fn a_service_levels_out_where_a_running_job_stays() {
+    let mut mesh = Mesh::of(2).with(plan("billing", 2));
+    mesh.endpoints = vec![endpoint("billing", "node-1", 0), endpoint("billing", "node-1", 1)];
+    assert_eq!(loads(&mesh, &mesh.decide(), "billing"), [1, 1]);
+    mesh.plans[0].1.release.workload = Workload::Job;
+    for endpoint in &mut mesh.endpoints {
+        endpoint.revision = mesh.plans[0].1.release.revision();
+    }
+    assert_eq!(loads(&mesh, &mesh.decide(), "billing"), [2, 0]);
 }
