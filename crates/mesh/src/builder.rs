@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
@@ -19,7 +20,7 @@ const SHOWN_LINES: usize = 200;
 /// How much of a line fits beside a spinner.
 const LINE: usize = 60;
 
-/// Runs `command` with the shell in `folder`. It ends with us: when the future is dropped, it is killed.
+/// Runs `command` with the shell in `folder`. When the future is dropped, it is told to end.
 pub async fn build(context: &Context, name: &str, command: &str, folder: &Path) -> Result<(), Failure> {
     let step = Step::start(&context.out, &format!("building {name}"));
     match run(context, &step, name, command, folder).await {
@@ -45,9 +46,10 @@ async fn run(
     let (writer, reader) = pipe::pipe().map_err(failed)?;
     let writer = writer.into_blocking_fd().map_err(failed)?;
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).process_group(0);
     shell.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
     let mut child = shell.spawn().map_err(failed)?;
+    let group = Group(child.id());
     // The command keeps its own ends: without ours the pipe ends when it does.
     drop(shell);
     let mut last = VecDeque::new();
@@ -67,6 +69,7 @@ async fn run(
         }
     }
     let status = child.wait().await.map_err(failed)?;
+    group.over();
     if status.success() {
         return Ok(());
     }
@@ -78,6 +81,25 @@ async fn run(
     }
     Err(Failure::new(format_args!("the build command of {name} failed ({status}): {command}"))
         .hint(format_args!("it ran in {}", folder.display())))
+}
+
+/// A command with all it started: told to end when it is given up.
+struct Group(Option<u32>);
+
+impl Group {
+    /// It has ended by itself.
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            // It may just have ended, which is as good.
+            let _ = kill_process_group(leader, Signal::TERM);
+        }
+    }
 }
 
 fn cut(line: &str) -> String {

@@ -73,6 +73,9 @@ impl Daemon {
         let said = self.said();
         let after =
             |prefix: &str| said.lines().rev().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+        if status.is_some_and(|status| status.success()) {
+            return Failure::new("the mesh was stopped from elsewhere").code(Code::Ok);
+        }
         let mut failure = match after("error: ") {
             Some(error) => Failure::new(error),
             None => {

@@ -99,6 +99,9 @@ impl Out {
         if failure.error.is_empty() {
             return;
         }
+        if failure.code == Code::Ok {
+            return self.note(&failure.error);
+        }
         self.stderr(format_args!("{}: {}", self.paint_err(Paint::Red, "error"), failure.error));
         if verbose {
             for cause in &failure.causes {

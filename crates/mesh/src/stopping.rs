@@ -31,7 +31,7 @@ pub async fn stop(context: &Context, client: &Client, pid: u32, asked: &Asked) -
 
 /// Waits for the end of a process that was asked to end.
 async fn end(process: &Process, asked: &Asked) {
-    let again = asked.clone().times(asked.count() + 1);
+    let again = asked.clone().times(asked.count().saturating_add(1));
     tokio::select! {
         () = process.ended() => return,
         () = again => process.hurry(),

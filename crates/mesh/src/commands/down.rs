@@ -5,18 +5,23 @@ use mycelium::client::ClientError;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::signals::Asked;
 use crate::{signals, stopping};
 
 /// Stop the mesh of this state, whatever is left of it.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Wait neither for open requests nor for workloads to finish
+    #[arg(long)]
+    now: bool,
+}
 
 /// Runs it.
-pub fn run(context: &Context, _: Args) -> Result<Code, Failure> {
+pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let paths = context.paths()?;
     let client = context.client()?;
     context.block_on(async {
-        let asked = signals::listen(true)?;
+        let asked = if args.now { Asked::now() } else { signals::listen(true)? };
         let state = paths.state.display();
         match client.version().await {
             Ok(version) => {

@@ -40,7 +40,7 @@ struct Published {
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let mut published = Vec::new();
     for path in args.spore.iter().chain(&args.spores) {
-        let (digest, stored) = store(context, path, args.repo.as_deref())?;
+        let (digest, stored) = context.block_on(store(context, path, args.repo.as_deref()))?;
         if !args.json {
             context.out.note(format_args!("published {} to {}", path.display(), stored.display()));
             context.out.line(digest)?;
@@ -54,7 +54,11 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
 }
 
 /// Checks a spore whole and stores it.
-pub fn store(context: &Context, path: &Path, repo: Option<&Path>) -> Result<(Digest, PathBuf), Failure> {
+pub async fn store(
+    context: &Context,
+    path: &Path,
+    repo: Option<&Path>,
+) -> Result<(Digest, PathBuf), Failure> {
     let open =
         || File::open(path).map_err(|e| Failure::new(format_args!("failed to open {}: {e}", path.display())));
     let spore = target::open(path)?;
@@ -65,15 +69,9 @@ pub fn store(context: &Context, path: &Path, repo: Option<&Path>) -> Result<(Dig
     }
     let client = context.client()?;
     let file = open()?;
-    let sent = context.block_on(async {
-        match client.put_spore(file).await {
-            Ok(stored) => Ok(Some((stored.digest, stored.path))),
-            Err(ClientError::NotRunning(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    })?;
-    match sent {
-        Some(stored) => Ok(stored),
-        None => Ok(Repo::open(context.paths()?.repo())?.put(open()?)?),
+    match client.put_spore(file).await {
+        Ok(stored) => Ok((stored.digest, stored.path)),
+        Err(ClientError::NotRunning(_)) => Ok(Repo::open(context.paths()?.repo())?.put(open()?)?),
+        Err(error) => Err(error.into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::meshfile::{self, MeshFile};
-use crate::{publisher, recipe};
+use crate::{publisher, recipe, signals};
 
 /// Build and pack what a mesh.toml describes with its immutable version, and publish it.
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,16 @@ struct Released {
 
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
+    context.block_on(async {
+        let asked = signals::listen(true)?;
+        tokio::select! {
+            released = release(context, args) => released,
+            () = asked.times(1) => Err(Failure::new("interrupted").code(Code::Interrupted)),
+        }
+    })
+}
+
+async fn release(context: &Context, args: Args) -> Result<Code, Failure> {
     let file = MeshFile::read(&args.file)?;
     if let Some(unknown) = args.app.iter().find(|name| !file.app.contains_key(*name)) {
         return Err(Failure::usage(format_args!("{} has no [app.{unknown}]", args.file.display())));
@@ -64,9 +74,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         if let Some(warning) = tree.warning().filter(|w| warned.insert(w.clone())) {
             context.out.warn(warning);
         }
-        let made =
-            context.block_on(recipe::make(context, &file, app, (&template, &tree), &key, &args.out))?;
-        let (digest, path) = publish::store(context, &made, args.repo.as_deref())?;
+        let made = recipe::make(context, &file, app, (&template, &tree), &key, &args.out).await?;
+        let (digest, path) = publish::store(context, &made, args.repo.as_deref()).await?;
         context.out.note(format_args!("released {name} {} to {}", tree.tag, path.display()));
         if !args.json {
             context.out.line(format_args!("{digest}   {name}   {}", tree.tag))?;

@@ -82,10 +82,10 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         };
         let failed = tokio::select! {
             failed = settle(context, &client, wants, args.timeout) => failed?,
-            () = asked.clone().times(1) => None,
+            () = asked.clone().times(1) => Vec::new(),
             lost = reached.lost() => return Err(lost),
         };
-        if let Some(failure) = &failed {
+        for failure in &failed {
             context.out.failure(failure, context.verbose);
         }
         if args.detach {
@@ -99,7 +99,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             }
             leave(context, &reached, &asked).await?;
         }
-        Ok(failed.map_or(Code::Ok, |failure| failure.code))
+        Ok(failed.first().map_or(Code::Ok, |failure| failure.code))
     })
 }
 
@@ -165,19 +165,19 @@ async fn set_budget(operator: &Operator, name: &AppName, app: &App) -> Result<()
     Ok(())
 }
 
-/// Waits until each app is ready or can't be; the first that can't.
+/// Waits until each app is ready or can't be: why not, for those that can't.
 async fn settle(
     context: &Context,
     client: &Client,
     mut wants: Vec<Want>,
     timeout: Span,
-) -> Result<Option<Failure>, Failure> {
+) -> Result<Vec<Failure>, Failure> {
     let events = rollout::events(client, None).await?;
     tokio::select! {
         settled = rollout::settle(context, client, events, &mut wants) => settled?,
         () = tokio::time::sleep(timeout.0) => {}
     }
-    Ok(rollout::ended(wants, timeout).find_map(Result::err))
+    Ok(rollout::ended(wants, timeout).filter_map(Result::err).collect())
 }
 
 /// Ends a mesh that was started here; another goes on.

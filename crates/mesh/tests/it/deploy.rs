@@ -97,6 +97,20 @@ fn no_wait_returns_at_once_and_a_time_limit_counts() {
 }
 
 #[test]
+fn ctrl_c_ends_the_watching_only() {
+    let place = Place::new();
+    let _mesh = place.start("");
+    place.write("slow", "#!/bin/sh\nexec sleep 1000\n");
+    let mut child =
+        place.command().args(["deploy", "slow"]).stderr(place.append("deploy.log")).spawn().unwrap();
+    place.event(0, "the start", |event| event["kind"] == "launch-start");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(place.json("ps").as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_key_that_is_no_operators_is_refused() {
     let place = Place::new();
     let _mesh = place.start("");

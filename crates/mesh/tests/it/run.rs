@@ -73,6 +73,61 @@ fn its_log_is_json_when_asked_for() {
 }
 
 #[test]
+fn the_second_ctrl_c_hurries() {
+    let place = Place::new();
+    let mut mesh = place.start("");
+    place.write("stubborn", "#!/bin/sh\ntrap '' TERM\necho here\nwhile :; do sleep 1; done\n");
+    place.mesh("deploy stubborn -workload worker -grace 1h").good();
+    let since = place.last_event();
+    let started = std::time::Instant::now();
+    mesh.signal(Signal::INT);
+    place.event(since, "the stop", |event| event["kind"] == "mesh" && event["message"] == "mesh stops");
+    mesh.signal(Signal::INT);
+    assert_eq!(mesh.ended(), 0, "{}", place.log());
+    assert!(started.elapsed().as_secs() < 30);
+    place.nothing_runs();
+
+    let mut mesh = place.start("");
+    place
+        .event(0, "it again", |event| event["seq"].as_u64() > Some(since) && event["kind"] == "launch-start");
+    place.mesh("down -now").good();
+    assert_eq!(mesh.ended(), 0, "{}", place.log());
+    place.nothing_runs();
+}
+
+#[test]
+fn metrics_are_served_where_asked() {
+    let place = Place::new();
+    let mesh = place.start("-admin 127.0.0.1:0");
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    mesh.get("/billing/hello");
+    let admin = place.json("status")["admin"].as_str().unwrap().to_owned();
+    let metrics = crate::support::get(admin.trim_end_matches("/metrics"), "/metrics");
+    assert!(metrics.body.contains("mycelium_edge_requests_total{app=\"billing\""), "{metrics:?}");
+}
+
+#[test]
+fn tls_is_spoken_when_asked_for() {
+    let place = Place::new();
+    let mesh = place.start("-tls");
+    assert!(mesh.url.starts_with("https://"), "{}", mesh.url);
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    assert_eq!(place.json("status")["apps"][0]["url"], format!("{}/billing/", mesh.url));
+    drop(mesh);
+    let ran = place.mesh("run -edge 127.0.0.1:0 -tls-cert billing.json -tls-key billing.json").ended(1);
+    assert!(ran.stderr.contains("billing.json"), "{}", ran.shown());
+}
+
+#[test]
+fn a_broken_state_is_named() {
+    let place = Place::new();
+    drop(place.start(""));
+    std::fs::write(place.state().join("fabric.redb"), vec![7; 9000]).unwrap();
+    let ran = place.mesh("run -edge 127.0.0.1:0").ended(1);
+    assert!(ran.stderr.contains("fabric.redb"), "{}", ran.shown());
+}
+
+#[test]
 fn a_broken_identity_is_named() {
     let place = Place::new();
     std::fs::create_dir_all(place.state()).unwrap();

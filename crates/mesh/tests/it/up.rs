@@ -106,11 +106,52 @@ fn up_says_when_the_mesh_dies_under_it() {
     drop(guard);
 }
 
+#[test]
+fn ctrl_c_while_it_builds_leaves_nothing() {
+    let place = described();
+    let guard = Guard(&place);
+    place.write(
+        "mesh.toml",
+        "[mesh]\nedge = \"127.0.0.1:0\"\n[app.billing]\nmanifest = \"billing.json\"\n\
+         build = \"mkfifo begun; echo > begun; sleep 1000; true\"\nbinary = \"made\"\n",
+    );
+    let fifo = std::process::Command::new("mkfifo").arg(place.work().join("begun")).status().unwrap();
+    assert!(fifo.success());
+    let mut child = place.command().arg("up").stderr(place.append("up.log")).spawn().unwrap();
+    std::fs::read(place.work().join("begun")).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{}", up_log(&place));
+    place.nothing_runs();
+    drop(guard);
+}
+
+#[test]
+fn it_follows_an_upgrade_and_says_when_the_mesh_is_stopped_from_elsewhere() {
+    let place = described();
+    let guard = Guard(&place);
+    let mut child =
+        place.command().arg("up").stdout(Stdio::piped()).stderr(place.append("up.log")).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut table = String::new();
+    while !table.contains("2/2") {
+        assert!(stdout.read_line(&mut table).unwrap() > 0, "{}", up_log(&place));
+    }
+    let before = place.json("status")["pid"].clone();
+    place.mesh("upgrade").good();
+    assert_ne!(place.json("status")["pid"], before);
+    assert!(child.try_wait().unwrap().is_none(), "{}", up_log(&place));
+    place.mesh("down").good();
+    stdout.read_to_string(&mut table).unwrap();
+    assert_ne!(child.wait().unwrap().code(), None);
+    place.nothing_runs();
+    drop(guard);
+}
+
 /// Ends whatever the test left.
 struct Guard<'a>(&'a Place);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        drop(self.0.command().arg("down").output());
+        drop(self.0.command().args(["down", "-now"]).output());
     }
 }

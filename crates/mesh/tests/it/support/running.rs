@@ -141,9 +141,12 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        drop(self.place.command().arg("down").stdout(Stdio::null()).stderr(Stdio::null()).status());
+        // Not asked to end first: what a test left may take as long as it likes to.
         drop(self.child.kill());
         drop(self.child.wait());
+        drop(
+            self.place.command().args(["down", "-now"]).stdout(Stdio::null()).stderr(Stdio::null()).status(),
+        );
     }
 }
 
