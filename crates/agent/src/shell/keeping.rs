@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{NodeName, ReplicaName};
 
-use super::Shell;
 use super::launching::SpawnOrder;
+use super::{Report, Shell};
 use crate::core::{Input, LaunchId};
 
 /// How long after a failed try a keeper is looked for again.
@@ -72,12 +72,27 @@ impl Shell {
 
     pub(super) fn stop(&mut self, id: &LaunchId, grace: Duration) {
         let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
-        self.tasks.spawn(async move { heard(&name, keeper.stop(&name, grace).await) });
+        self.end(id, async move { keeper.stop(&name, grace).await });
     }
 
     pub(super) fn kill(&mut self, id: &LaunchId) {
         let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
-        self.tasks.spawn(async move { heard(&name, keeper.kill(&name).await) });
+        self.end(id, async move { keeper.kill(&name).await });
+    }
+
+    /// An end that was asked for comes as an event; what the keeper doesn't know at all has ended before.
+    fn end(&mut self, id: &LaunchId, asked: impl Future<Output = Result<(), KeeperError>> + Send + 'static) {
+        let (id, reporter) = (id.clone(), self.reporter.clone());
+        self.tasks.spawn(async move {
+            match asked.await {
+                Ok(()) | Err(KeeperError::Lost) => {}
+                Err(KeeperError::Unknown { .. }) => {
+                    let input = Input::Exited { id, exit: None, last_line: String::new() };
+                    let _ = reporter.send(Report::Input(input));
+                }
+                Err(error) => tracing::warn!(%error, "failed to end {}", id.replica),
+            }
+        });
     }
 
     /// The keeper is gone, and with it all workloads: a new one is started, and everything begins anew.
@@ -96,14 +111,6 @@ impl Shell {
                 self.keeper_retry = Some(Instant::now() + KEEPER_RETRY);
             }
         }
-    }
-}
-
-/// What the keeper doesn't know any more has ended, and its exit is on the way.
-fn heard(name: &str, result: Result<(), KeeperError>) {
-    match result {
-        Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
-        Err(error) => tracing::warn!(%error, "failed to end {name}"),
     }
 }
 

@@ -60,8 +60,7 @@ impl Mesh {
     pub fn check_room(&self, name: &NodeName, launch: &Launch) -> Result<(), String> {
         let node = &self.nodes[name];
         let living = node.running().filter(|process| process.launch.app == launch.app).count();
-        let slots =
-            node.slots_at.get(&launch.id).copied().unwrap_or_default().max(node.slots_of(&launch.app));
+        let slots = node.slots_since.get(&launch.id).map_or(0, |(_, most)| *most);
         if living > slots {
             return Err(format!(
                 "{name} runs {living} of {} and spawns one more, with {slots} slots",

@@ -129,7 +129,7 @@ impl Mesh {
             Event::Look(node, incarnation) if self.nodes[&node].incarnation == incarnation => {
                 let world = self.world_of(&node);
                 if self.nodes[&node].world.as_ref() != Some(&world) {
-                    self.node(&node).world = Some(world.clone());
+                    self.node(&node).learn(world.clone());
                     self.input(&node, Input::World(world))?;
                 }
             }
@@ -263,7 +263,7 @@ impl Mesh {
 
     fn prepare(&mut self, name: &NodeName, id: LaunchId, wanted: &Assignment) {
         let slots = self.nodes[name].slots_of(&wanted.app);
-        self.node(name).slots_at.insert(id.clone(), slots);
+        self.node(name).slots_since.insert(id.clone(), (wanted.app.clone(), slots));
         let digest = wanted.release.digest;
         let delay = self.chance.millis(1, 20);
         let why = if self.missing.contains(&digest) {
@@ -347,10 +347,17 @@ impl Mesh {
     }
 
     fn told_to_end(&mut self, name: &NodeName, id: &LaunchId, delay: Duration, exit: Exit) {
-        if let Some(process) = self.node(name).processes.get_mut(id).filter(|process| process.exit.is_none())
-        {
-            process.told = true;
-            self.later(delay, Event::End(name.clone(), id.clone(), exit));
+        match self.node(name).processes.get_mut(id) {
+            Some(process) if process.exit.is_none() => {
+                process.told = true;
+                self.later(delay, Event::End(name.clone(), id.clone(), exit));
+            }
+            Some(_) => {}
+            // The keeper doesn't know it, and says so.
+            None => {
+                let input = Input::Exited { id: id.clone(), exit: None, last_line: String::new() };
+                self.reply(name, Duration::from_millis(1), input);
+            }
         }
     }
 
@@ -372,7 +379,7 @@ impl Mesh {
     fn clean(&mut self, name: &NodeName, id: &LaunchId) -> Result<(), String> {
         let node = self.node(name);
         node.folders.remove(id);
-        node.slots_at.remove(id);
+        node.slots_since.remove(id);
         match node.processes.remove(id) {
             Some(process) if process.exit.is_none() && !process.told => {
                 Err(format!("{name} forgets {id:?}, which runs"))

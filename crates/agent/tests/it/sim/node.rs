@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent::{Core, Launch, LaunchId, World};
 use genome::Exit;
-use types::NodeName;
+use types::{AppName, NodeName};
 
 pub struct NodeSim {
     pub name: NodeName,
@@ -16,9 +16,10 @@ pub struct NodeSim {
     pub processes: BTreeMap<LaunchId, Process>,
     /// What was extracted and not cleaned away.
     pub folders: BTreeSet<LaunchId>,
-    /// What the core was last told, and the slots of an app when it asked for a launch.
+    /// What the core was last told.
     pub world: Option<World>,
-    pub slots_at: BTreeMap<LaunchId, usize>,
+    /// The most slots its app had here since a launch was asked for.
+    pub slots_since: BTreeMap<LaunchId, (AppName, usize)>,
     /// Spawns that the keeper was asked for and has not answered.
     pub spawning: BTreeMap<LaunchId, Launch>,
 }
@@ -59,7 +60,7 @@ impl NodeSim {
             processes: BTreeMap::new(),
             folders: BTreeSet::new(),
             world: None,
-            slots_at: BTreeMap::new(),
+            slots_since: BTreeMap::new(),
             spawning: BTreeMap::new(),
         }
     }
@@ -68,8 +69,17 @@ impl NodeSim {
         self.processes.values().filter(|process| process.exit.is_none())
     }
 
+    pub fn learn(&mut self, world: World) {
+        self.world = Some(world);
+        let mut known = std::mem::take(&mut self.slots_since);
+        for (app, most) in known.values_mut() {
+            *most = self.slots_of(app).max(*most);
+        }
+        self.slots_since = known;
+    }
+
     /// How many slots of the app of `launch` the core knows to be its own.
-    pub fn slots_of(&self, app: &types::AppName) -> usize {
+    pub fn slots_of(&self, app: &AppName) -> usize {
         self.wanted().filter(|slot| slot.app == *app).count()
     }
 
