@@ -141,6 +141,12 @@ impl AgentHandle {
         self.end(Command::Detach).await;
     }
 
+    /// What ends it at once, wherever it is, as a crash would: the keeper still has the replicas.
+    #[must_use]
+    pub fn abort_handle(&self) -> tokio::task::AbortHandle {
+        self.task.abort_handle()
+    }
+
     /// A spore that may have been missing is in the repository.
     pub fn spore_arrived(&self, digest: Digest) {
         let _ = self.commands.send(Command::SporeArrived(digest));

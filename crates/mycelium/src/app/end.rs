@@ -54,6 +54,7 @@ impl App {
     /// Requests first, then replicas, then the keeper, so that nobody asks for what is gone.
     async fn stop(&mut self, hurry: impl Future<Output = ()>) {
         self.say("mesh stops");
+        let aborts: Vec<_> = self.agents.iter().map(|(_, agent)| agent.abort_handle()).collect();
         let gently = async {
             let cut = self.edge.stop(STOP_GRACE).await;
             if cut > 0 {
@@ -63,7 +64,11 @@ impl App {
         };
         tokio::select! {
             () = gently => {}
-            () = hurry => tracing::warn!("asked twice: what still runs is killed"),
+            () = hurry => {
+                tracing::warn!("asked twice: what still runs is killed");
+                // Or they would see a keeper lost, and start another with all that it held.
+                aborts.iter().for_each(tokio::task::AbortHandle::abort);
+            }
         }
         if let Err(error) = self.keeper.shutdown().await {
             tracing::warn!(%error, "the keeper did not end as asked");
