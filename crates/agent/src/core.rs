@@ -209,8 +209,8 @@ impl Core {
 
     /// When each replica next has something to be done about it, past times included.
     fn deadlines(&self) -> impl Iterator<Item = (&ReplicaName, Duration)> {
-        let of = |name| self.published.contains_key(name);
-        self.replicas.iter().filter_map(move |(name, replica)| Some((name, replica.deadline(of(name))?)))
+        let known = |name| self.published.get(name).map(|record| record.state);
+        self.replicas.iter().filter_map(move |(name, replica)| Some((name, replica.deadline(known(name))?)))
     }
 
     fn clean(&mut self, id: LaunchId) {

@@ -111,8 +111,8 @@ impl Shell {
         };
         let adoption = shell.found(processes).await;
         shell.tidy_run_dir(&adoption)?;
-        shell.tell(Input::Adopt(Box::new(adoption))).await;
         shell.publish_node()?;
+        shell.tell(Input::Adopt(Box::new(adoption))).await;
         Ok(shell)
     }
 

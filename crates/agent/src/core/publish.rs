@@ -13,7 +13,7 @@ impl Core {
         let mut changed: Vec<Endpoint> = Vec::new();
         for (name, replica) in self.replicas.iter().filter(|(_, replica)| replica.launch.app == *app) {
             let known = self.published.get(name);
-            let Some(state) = replica.visible(self.now, known.is_some()) else { continue };
+            let Some(state) = replica.visible(self.now, known.map(|known| known.state)) else { continue };
             let since = known.filter(|known| known.state == state).map_or(self.now.wall, |known| known.since);
             let record = replica.endpoint(&self.node, state, since);
             if known != Some(&record) {

@@ -29,7 +29,7 @@ pub(super) struct Replica {
     pub ready_at: Option<Duration>,
     /// The number of its last drain, so that an answer to an earlier one isn't taken for this one's.
     pub drains: u32,
-    /// A launch that is under way at this time gets a record.
+    /// A launch that is under way at this time has its record say where it is.
     pub announce_at: Duration,
 }
 
@@ -128,31 +128,31 @@ impl Replica {
     }
 
     /// When something is to be done about it without anything else happening.
-    pub(super) fn deadline(&self, published: bool) -> Option<Duration> {
-        let announce = (!published).then_some(self.announce_at);
+    pub(super) fn deadline(&self, known: Option<ReplicaState>) -> Option<Duration> {
+        let announce = (known == Some(ReplicaState::Verifying)).then_some(self.announce_at);
         match &self.phase {
-            Phase::Preparing | Phase::Prepared | Phase::Spawning => announce,
+            Phase::Prepared | Phase::Spawning => announce,
             Phase::Probing { settled } => announce.into_iter().chain(*settled).min(),
             Phase::Ready { next_probe, .. } => *next_probe,
             Phase::Draining(drain) => Some(drain.ends_at()),
             Phase::Terminating { insist_at, .. } => Some(*insist_at),
             Phase::Backoff { until } => Some(*until),
-            Phase::Abandoned | Phase::Refused | Phase::Completed => None,
+            Phase::Preparing | Phase::Abandoned | Phase::Refused | Phase::Completed => None,
         }
     }
 
-    /// What others see of it; nothing when there is nothing worth a record.
-    pub(super) fn visible(&self, now: Now, published: bool) -> Option<ReplicaState> {
-        let early = |state| (published || now.mono >= self.announce_at).then_some(state);
+    /// What others should see of it, where they see `known`; nothing when that will do.
+    pub(super) fn visible(&self, now: Now, known: Option<ReplicaState>) -> Option<ReplicaState> {
         match &self.phase {
-            Phase::Preparing if self.launch.id.attempt == 1 => early(ReplicaState::Verifying),
+            Phase::Preparing if self.launch.id.attempt == 1 => Some(ReplicaState::Verifying),
             Phase::Preparing | Phase::Prepared | Phase::Spawning | Phase::Probing { .. } => {
-                early(ReplicaState::Launching)
+                let soon_ready = known == Some(ReplicaState::Verifying) && now.mono < self.announce_at;
+                (!soon_ready).then_some(ReplicaState::Launching)
             }
             Phase::Ready { .. } => Some(ReplicaState::Ready),
             Phase::Draining(_) => Some(ReplicaState::Draining),
             Phase::Abandoned | Phase::Terminating { then: Then::Gone, .. } => {
-                published.then_some(ReplicaState::Draining)
+                known.is_some().then_some(ReplicaState::Draining)
             }
             Phase::Terminating { then: Then::Failed { .. }, .. } | Phase::Backoff { .. } => {
                 Some(ReplicaState::Backoff)

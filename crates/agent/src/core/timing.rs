@@ -7,8 +7,8 @@ use super::rng::Rng;
 /// The periods of a replica's life; tests and the simulation shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// A launch that is not ready after so long gets a record that says where it is. A fast one costs one
-    /// signed record instead of three.
+    /// The record of a launch says first that it has begun, so that the planner counts with it; the next
+    /// step it says is `ready`, or after this long where it is. A fast launch costs two signed records, not five.
     pub announce: Duration,
     /// A worker counts as ready when it has run for so long: it has no port to ask, and one that dies at
     /// once must not replace one that works.

@@ -49,7 +49,10 @@ impl Shell {
         }
     }
 
-    pub(super) fn unregister(&self, app: &AppName, replica: &ReplicaName, now: Now) {
+    pub(super) fn unregister(&mut self, app: &AppName, replica: &ReplicaName, now: Now) {
+        if let Some(drain) = self.drains.remove(replica) {
+            drain.abort();
+        }
         let (node, key) = (&self.config.node, &*self.deps.signer);
         said(self.deps.fabric.remove_endpoint(app, node, replica, key, now.wall), "remove an endpoint");
     }

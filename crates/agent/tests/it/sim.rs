@@ -12,6 +12,8 @@ mod faults;
 mod mesh;
 mod node;
 
+use std::time::Duration;
+
 use mesh::Mesh;
 
 /// How many stories are told when nobody says.
@@ -57,4 +59,15 @@ fn the_same_seed_is_the_same_story() {
         assert_eq!(story(seed, false, true), story(seed, false, true));
     }
     assert_ne!(story(1, false, true), story(2, false, true));
+}
+
+#[test]
+fn where_nothing_goes_wrong_no_launch_is_in_vain() {
+    for seed in 0..200 {
+        let mut mesh = Mesh::new(seed, number("MESH_SIM_SEED") == Some(seed), false);
+        let replicas = mesh.calm();
+        mesh.run_until(Duration::from_secs(10)).unwrap();
+        mesh.check_end().unwrap();
+        assert_eq!(mesh.launches, replicas, "seed {seed}");
+    }
 }

@@ -9,16 +9,16 @@ use super::rig::{Rig, facts, release};
 use crate::core::{Input, NotSpawned, Probe, Unprepared};
 
 #[test]
-fn a_fast_launch_costs_one_record_and_says_its_five_events() {
+fn a_fast_launch_costs_two_records_and_says_its_five_events() {
     let mut rig = Rig::new();
     rig.want(&release("a"), 1);
     let id = rig.spawn();
-    assert_eq!(rig.writes, 0);
+    assert_eq!((rig.writes, rig.states()), (1, vec![(0, Verifying)]));
     let (_, probe) = rig.took_probe();
     assert_eq!(probe, Probe::Ready(Duration::from_secs(6)));
     rig.tell(Input::Probed(id.clone(), Ok(())));
     rig.asks_nothing();
-    assert_eq!((rig.writes, rig.state_of(&id)), (1, Some(Ready)));
+    assert_eq!((rig.writes, rig.state_of(&id)), (2, Some(Ready)));
     let record = &rig.records[&id.replica];
     assert_eq!(record.url, "http://127.0.0.1:20101");
     assert_eq!((record.pid, record.version.as_str(), record.restarts), (Some(101), "v1", 0));
@@ -38,11 +38,12 @@ fn a_fast_launch_costs_one_record_and_says_its_five_events() {
 fn a_slow_launch_shows_where_it_is() {
     let mut rig = Rig::new();
     rig.want(&release("a"), 1);
-    rig.pass(Duration::from_millis(49));
-    assert!(rig.states().is_empty());
-    rig.pass(Duration::from_millis(1));
-    assert_eq!(rig.states(), [(0, Verifying)]);
+    rig.pass(Duration::from_millis(40));
     let id = rig.spawn();
+    assert_eq!(rig.states(), [(0, Verifying)]);
+    rig.pass(Duration::from_millis(9));
+    assert_eq!(rig.states(), [(0, Verifying)]);
+    rig.pass(Duration::from_millis(1));
     assert_eq!(rig.states(), [(0, Launching)]);
     rig.pass_readiness();
     assert_eq!(rig.state_of(&id), Some(Ready));
@@ -57,7 +58,7 @@ fn the_same_world_again_changes_nothing() {
     rig.want_as(&release("a"), 2, None);
     rig.want_as(&release("a"), 2, None);
     rig.asks_nothing();
-    assert_eq!((rig.writes, rig.count(EventKind::PlanReceived)), (1, 1));
+    assert_eq!((rig.writes, rig.count(EventKind::PlanReceived)), (3, 1));
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub const END_OF_FAULTS: Duration = Duration::from_secs(60);
 
 pub enum Fault {
     Deploy(AppName),
+    Publish(Box<Plan>),
     Remove(AppName),
     Budget(AppName),
     KillReplica,
@@ -63,6 +64,10 @@ impl Mesh {
     pub fn fault(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
             Fault::Deploy(app) => self.deploy(&app),
+            Fault::Publish(plan) => {
+                self.fabric.publish(*plan);
+                self.stir();
+            }
             Fault::Remove(app) => {
                 self.tell(|| format!("the plan of {app} is removed"));
                 self.fabric.plans.remove(&app);
@@ -127,6 +132,21 @@ impl Mesh {
             env: BTreeMap::new(),
             restart: 0,
         }
+    }
+
+    /// Nothing goes wrong; both apps are deployed shortly after each other. How many replicas there will be.
+    pub fn calm(&mut self) -> usize {
+        self.quiet = true;
+        let mut replicas = 0;
+        for app in self.apps.clone() {
+            let good = self.release(Nature::Good);
+            let mut plan = Plan::new(app, good, 1 + self.chance.below(12) as u32);
+            (plan.warmup_ms, plan.grace_ms) = (0, 0);
+            replicas += plan.min as usize;
+            let at = self.chance.millis(5, 60);
+            self.later(at, Event::Fault(Fault::Publish(Box::new(plan))));
+        }
+        replicas
     }
 
     fn deploy(&mut self, app: &AppName) {

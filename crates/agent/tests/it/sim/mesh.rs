@@ -38,6 +38,8 @@ pub struct Mesh {
     pub quiet: bool,
     pub apps: Vec<AppName>,
     pub next_pid: u32,
+    /// How many launches were asked for.
+    pub launches: usize,
     /// Since when two nodes serve one slot.
     pub doubled: BTreeMap<(AppName, u32), Duration>,
     queue: BTreeMap<(Duration, u64), Event>,
@@ -76,6 +78,7 @@ impl Mesh {
             quiet: false,
             apps,
             next_pid: 100,
+            launches: 0,
             doubled: BTreeMap::new(),
             queue: BTreeMap::new(),
             count: 0,
@@ -86,7 +89,6 @@ impl Mesh {
         for name in &names {
             mesh.start_agent(name);
         }
-        mesh.plan_faults();
         mesh
     }
 
@@ -94,8 +96,14 @@ impl Mesh {
         self.hash.finish()
     }
 
+    /// The whole story: what goes wrong, then quiet, and all must have come right.
     pub fn run(&mut self) -> Result<(), String> {
-        let end = END_OF_FAULTS + QUIET;
+        self.plan_faults();
+        self.run_until(END_OF_FAULTS + QUIET)?;
+        self.check_end()
+    }
+
+    pub fn run_until(&mut self, end: Duration) -> Result<(), String> {
         while let Some((&(at, count), _)) = self.queue.first_key_value() {
             if at > end {
                 break;
@@ -106,7 +114,7 @@ impl Mesh {
             self.check_doubles()?;
         }
         self.now = end;
-        self.check_end()
+        Ok(())
     }
 
     pub fn later(&mut self, delay: Duration, event: Event) {
@@ -262,6 +270,7 @@ impl Mesh {
     }
 
     fn prepare(&mut self, name: &NodeName, id: LaunchId, wanted: &Assignment) {
+        self.launches += 1;
         let slots = self.nodes[name].slots_of(&wanted.app);
         self.node(name).slots_since.insert(id.clone(), (wanted.app.clone(), slots));
         let digest = wanted.release.digest;
