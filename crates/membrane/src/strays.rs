@@ -31,7 +31,7 @@ pub(crate) fn end(unique: &str) -> io::Result<usize> {
     let (prefix, deadline) = (marker::prefix(unique), Instant::now() + PATIENCE);
     let mut ended = 0;
     loop {
-        let killed = tree::kill(|| find(prefix.as_bytes()));
+        let killed = tree::kill(|seen| find(prefix.as_bytes()).into_iter().for_each(seen));
         ended += killed.len();
         if killed.is_empty() {
             return Ok(ended);

@@ -74,38 +74,63 @@ impl Tree {
         Self { marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
     }
 
-    /// Its living members. `main` is the main process unless it was reaped, `orphans` are the keeper's
+    /// Its living members. `main` is the main process unless it was reaped, `orphans` lists the keeper's
     /// children that are nobody's main process.
-    pub fn look(&mut self, main: Option<i32>, orphans: &[i32]) -> Sight {
+    pub fn look(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) -> Sight {
+        let mut before = orphans();
+        for _ in 0..ROUNDS {
+            let sight = self.look_once(main, before.clone());
+            let after = orphans();
+            // One that ended while it was looked at has left its children to the keeper: that nobody is
+            // there is only true if nobody came meanwhile.
+            if !sight.members.is_empty() || after == before {
+                return sight;
+            }
+            before = after;
+        }
+        Sight { unclear: true, ..Sight::default() }
+    }
+
+    fn look_once(&mut self, main: Option<i32>, orphans: Vec<i32>) -> Sight {
         self.killed.retain(|member| Member::of(member.pid) == Some(*member));
-        let mut sight = Sight { members: self.killed.clone(), unclear: false };
-        let mut strangers: Vec<i32> = orphans.to_vec();
+        let mut members = self.killed.clone();
+        let unclear = self.walk(main, orphans, &mut |member| {
+            members.insert(member);
+        });
+        Sight { members, unclear }
+    }
+
+    /// Kills all of it that can be found.
+    pub fn kill(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) {
+        let killed = kill(|stop| {
+            self.walk(main, orphans(), stop);
+        });
+        self.killed.extend(killed.into_keys());
+    }
+
+    /// Shows each living member to `seen`, parents first; true when one can't be told from a stranger yet.
+    fn walk(&mut self, main: Option<i32>, mut strangers: Vec<i32>, seen: &mut dyn FnMut(Member)) -> bool {
         let mut found: Vec<i32> = main.into_iter().collect();
         loop {
-            sight.unclear = false;
+            let mut unclear = false;
             strangers.retain(|pid| {
                 let ours = self.owns(*pid);
                 found.extend(ours.unwrap_or_default().then_some(*pid));
-                sight.unclear |= ours.is_none();
+                unclear |= ours.is_none();
                 ours != Some(true)
             });
             if found.is_empty() {
-                return sight;
+                return unclear;
             }
             while let Some(pid) = found.pop() {
-                found.extend(procfs::children(pid));
                 if let Some(member) = Member::of(pid) {
                     self.sessions.extend(procfs::stat(pid).map(|stat| stat.session));
-                    sight.members.insert(member);
+                    seen(member);
                 }
+                // of a process that `seen` has stopped, these are all there will be
+                found.extend(procfs::children(pid));
             }
         }
-    }
-
-    /// Kills all of it that can be found. `orphans` looks for the keeper's orphans anew.
-    pub fn kill(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) {
-        let killed = kill(|| self.look(main, &orphans()).members);
-        self.killed.extend(killed.into_keys());
     }
 
     /// Whether an orphan is one of its processes; `None` when that can't be told yet.
@@ -129,30 +154,31 @@ pub(crate) fn orphans(is_main: impl Fn(i32) -> bool) -> Vec<i32> {
     children
 }
 
-/// All living descendants of this process.
-pub(crate) fn descendants() -> BTreeSet<Member> {
+/// Shows all living descendants of this process to `seen`.
+pub(crate) fn descendants(seen: &mut dyn FnMut(Member)) {
     let mut found = procfs::children(std::process::id().cast_signed());
-    let mut members = BTreeSet::new();
     while let Some(pid) = found.pop() {
+        if let Some(member) = Member::of(pid) {
+            seen(member);
+        }
         found.extend(procfs::children(pid));
-        members.extend(Member::of(pid));
     }
-    members
 }
 
-/// Kills everything that `find` finds; returns whom, each with a descriptor that is readable when it is gone.
-pub(crate) fn kill(mut find: impl FnMut() -> BTreeSet<Member>) -> BTreeMap<Member, OwnedFd> {
+/// Kills everything that `walk` shows; returns whom, each with a descriptor that is readable when it is
+/// gone. Whoever is shown is stopped at once, and `walk` is repeated until it shows nobody new.
+pub(crate) fn kill(mut walk: impl FnMut(&mut dyn FnMut(Member))) -> BTreeMap<Member, OwnedFd> {
     let mut held = BTreeMap::new();
     for _ in 0..ROUNDS {
         let known = held.len();
-        for member in find() {
+        walk(&mut |member| {
             if !held.contains_key(&member)
                 && let Some(fd) = member.open()
             {
                 let _ = rustix::process::pidfd_send_signal(&fd, Signal::STOP);
                 held.insert(member, fd);
             }
-        }
+        });
         if held.len() == known {
             break;
         }

@@ -50,7 +50,8 @@ pub(super) enum Order {
     },
     /// Kill the tree.
     Kill {
-        /// Until when a process that can't be told from a stranger holds up the report.
+        /// Until when a process that can't be told from a stranger holds up the report: counted from
+        /// the last time somebody was killed.
         unclear_until: Instant,
         /// When to look again, should no child's end make us.
         again: Instant,

@@ -15,6 +15,7 @@ use super::detach;
 use super::replica::{Key, Replica, STREAMS};
 use crate::home::{Home, Lock};
 use crate::signals;
+use crate::tree::Tree;
 
 /// The buffer everything is read into.
 const BUFFER: usize = 64 << 10;
@@ -47,6 +48,8 @@ pub(super) struct Server {
     pub busy: BTreeSet<Key>,
     /// Whether a child was reaped since the last look at the busy ones.
     pub reaped: bool,
+    /// Trees whose exit was reported though something of them doesn't die, and when to look again.
+    pub remnants: Vec<(Tree, Instant)>,
     /// Replicas whose log could not be written, and when to try again.
     pub unwritten: BTreeSet<Key>,
     pub log_retry: Option<Instant>,
@@ -122,6 +125,7 @@ impl Server {
             mains: BTreeMap::new(),
             busy: BTreeSet::new(),
             reaped: false,
+            remnants: Vec::new(),
             unwritten: BTreeSet::new(),
             log_retry: None,
             sockets: BTreeMap::new(),
@@ -223,6 +227,7 @@ impl Server {
     /// Starts or ends the wait of a keeper with nothing to keep.
     pub fn note_idle(&mut self, at: Instant) {
         let nothing = self.clients.is_empty() && self.replicas.is_empty() && self.sockets.is_empty();
+        let nothing = nothing && self.remnants.is_empty();
         let idle = nothing && std::process::id() != 1;
         self.idle_until = if idle { self.idle_until.or(Some(at + IDLE)) } else { None };
     }
@@ -234,9 +239,15 @@ impl Server {
 
     fn timeout(&self) -> Option<Timespec> {
         let busy = self.busy.iter().filter_map(|key| self.replicas.get(key)?.deadline());
+        let remnants = self.remnants.iter().map(|(_, again)| *again);
         let leaving = self.leaving.as_ref().map(|leaving| leaving.give_up);
-        let next =
-            busy.chain(leaving).chain(self.idle_until).chain(self.log_retry).chain(self.deaf_until).min()?;
+        let next = busy
+            .chain(remnants)
+            .chain(leaving)
+            .chain(self.idle_until)
+            .chain(self.log_retry)
+            .chain(self.deaf_until)
+            .min()?;
         Timespec::try_from(next.saturating_duration_since(Instant::now())).ok()
     }
 

@@ -12,7 +12,7 @@ use super::detach;
 use super::replica::{Key, Order};
 use super::server::{Leaving, Server, now};
 use crate::exit::Exit;
-use crate::tree;
+use crate::tree::{self, Tree};
 use crate::wire::{Event, Message};
 
 /// How long after it was killed a tree may take before its exit is reported all the same (a process
@@ -94,6 +94,7 @@ impl Server {
                 self.busy.insert(key);
             }
         }
+        self.kill_remnants(now);
         self.reaped = false;
         self.settle_leaving(now);
         self.listen_again(now);
@@ -111,7 +112,7 @@ impl Server {
         }
         let main = replica.main();
         let orphans = || tree::orphans(|pid| self.mains.contains_key(&pid));
-        let sight = replica.tree.look(main, &orphans());
+        let sight = replica.tree.look(main, orphans);
         if sight.members.is_empty() && main.is_none() {
             return self.conclude(key, sight.unclear, now);
         }
@@ -126,14 +127,34 @@ impl Server {
             Order::Kill { give_up, .. } if now >= *give_up && main.is_none() => {
                 let pids: Vec<i32> = sight.members.iter().map(|member| member.pid).collect();
                 detach::say(&format!("{} ended, but processes of it don't die: {pids:?}", replica.id));
+                let tree = std::mem::replace(&mut replica.tree, Tree::new(0, String::new()));
+                self.remnants.push((tree, now));
                 self.finish(key);
                 return false;
             }
-            Order::Kill { again, .. } => *again = now + LOOK_AGAIN,
+            Order::Kill { again, unclear_until, .. } => {
+                *again = now + LOOK_AGAIN;
+                *unclear_until = now + UNCLEAR_PATIENCE;
+            }
             order => *order = kill_from(now),
         }
         replica.tree.kill(main, orphans);
         true
+    }
+
+    /// Goes on killing what did not die in time, though its exit was reported.
+    fn kill_remnants(&mut self, now: Instant) {
+        let (mains, reaped) = (&self.mains, self.reaped);
+        self.remnants.retain_mut(|(tree, again)| {
+            if now < *again && !reaped {
+                return true;
+            }
+            *again = now + LOOK_AGAIN;
+            let orphans = || tree::orphans(|pid| mains.contains_key(&pid));
+            let sight = tree.look(None, orphans);
+            tree.kill(None, orphans);
+            !sight.members.is_empty() || sight.unclear
+        });
     }
 
     /// Everything known of it is gone: the end, unless somebody can't be told from a stranger yet.
@@ -178,7 +199,7 @@ impl Server {
             if self.replicas.values().any(|replica| !replica.ended) {
                 return;
             }
-            if !tree::kill(tree::descendants).is_empty() {
+            if !tree::kill(|seen| tree::descendants(seen)).is_empty() {
                 return;
             }
         }
