@@ -9,6 +9,7 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::rollout::{self, Waiting};
+use crate::signals;
 
 /// Changes the plan of `app` and waits as asked. When nothing would change it says `unchanged` and does nothing.
 pub fn plan(
@@ -20,9 +21,13 @@ pub fn plan(
 ) -> Result<Code, Failure> {
     let operator = Operator::open(context, waiting.key())?;
     context.block_on(async {
+        // From here on Ctrl-C ends the watching: what is written is written.
+        let asked = signals::listen(true)?;
         let events = rollout::events(operator.client(), Some(app)).await?;
         match operator.change_plan(app, edit).await? {
-            Some(written) => rollout::follow(context, operator.client(), events, &written, waiting).await,
+            Some(written) => {
+                rollout::follow(context, operator.client(), events, &written, waiting, asked).await
+            }
             None => {
                 context.out.note(unchanged);
                 Ok(Code::Ok)

@@ -16,6 +16,7 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::Written;
 use crate::progress::Step;
+use crate::signals::Asked;
 use crate::span::{Span, short};
 use crate::view;
 use verdict::{Verdict, judge};
@@ -108,6 +109,7 @@ pub async fn follow(
     events: Lines<Event>,
     written: &Written,
     waiting: &Waiting,
+    asked: Asked,
 ) -> Result<Code, Failure> {
     let app = &written.plan.app_name;
     context.out.note(format_args!("plan {} of {app} is written ({})", written.generation, written.safe));
@@ -117,7 +119,7 @@ pub async fn follow(
     let mut wants = [Want::of(written)];
     tokio::select! {
         settled = settle(context, client, events, &mut wants) => settled?,
-        _ = tokio::signal::ctrl_c() => {
+        () = asked.times(1) => {
             return Err(Failure::new(format_args!("stopped watching; the mesh goes on with {app}"))
                 .code(Code::Interrupted)
                 .hint(format_args!("`mesh status` shows how it goes, `mesh rollback {app}` undoes it")));
