@@ -1,5 +1,6 @@
 //! Machine: cores, clocks and memory as the kernel accounts them.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
@@ -100,6 +101,18 @@ pub fn children(pid: u32) -> Vec<u32> {
     lists
         .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
         .collect()
+}
+
+/// Where programs are looked for; Debian leaves the folders with nginx and haproxy out of a plain user's.
+pub fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin");
+    path
+}
+
+/// Whether a program can be started by its name.
+pub fn has_program(name: &str) -> bool {
+    std::env::split_paths(&path()).any(|folder| folder.join(name).is_file())
 }
 
 /// What this machine is, for the head of the table.

@@ -26,6 +26,9 @@ use crate::bench::Bench;
 use crate::figures::{Figure, Series, Verdict};
 use crate::rows::ROWS;
 
+/// The peers, and what binds and ends processes.
+const TOOLS: [&str; 5] = ["nginx", "haproxy", "openssl", "taskset", "setpriv"];
+
 /// Measure the mesh and print the table of its figures.
 #[derive(Parser)]
 struct Args {
@@ -63,6 +66,10 @@ fn main() -> Result<ExitCode> {
     }
     if let Some(unknown) = args.only.iter().find(|name| ROWS.iter().all(|row| row.name != name.as_str())) {
         bail!("there is no part called {unknown:?}; --list names them");
+    }
+    let missing: Vec<_> = TOOLS.iter().copied().filter(|tool| !machine::has_program(tool)).collect();
+    if !missing.is_empty() {
+        bail!("missing on this machine: {}; bench/setup installs what is needed", missing.join(", "));
     }
     let dir = tempfile::Builder::new().prefix("mesh-bench-").tempdir()?;
     process::end_on_signal(dir.path().to_owned())?;

@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::machine;
+
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -40,7 +42,7 @@ impl Process {
         if let Some(core) = core {
             command.args(["taskset", "-c", &core.to_string()]);
         }
-        command.args(argv).envs(env.iter().copied());
+        command.args(argv).env("PATH", machine::path()).envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command
