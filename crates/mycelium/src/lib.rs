@@ -12,6 +12,8 @@ mod clock;
 mod config;
 mod counters;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 mod journal;
 mod lock;
