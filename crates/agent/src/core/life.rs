@@ -140,7 +140,13 @@ impl Core {
         let Some(replica) = self.current(id).filter(|replica| replica.is_alive()) else { return };
         let (app, name) = (replica.launch.app.clone(), id.replica.clone());
         let how = exit.map_or_else(|| "its exit status is lost".to_owned(), |exit| exit.to_string());
-        let reason = if last_line.is_empty() { how } else { format!("{how}: {last_line}") };
+        let asked = matches!(
+            replica.phase,
+            Phase::Draining(_) | Phase::Abandoned | Phase::Terminating { then: Then::Gone, .. }
+        );
+        // Its last words explain a failure; the end that was asked for needs none.
+        let explained = asked || last_line.is_empty() || exit.is_some_and(Exit::is_success);
+        let reason = if explained { how } else { format!("{how}: {last_line}") };
         replica.exit = exit;
         replica.pid = None;
         let phase = replica.phase.clone();
