@@ -103,3 +103,12 @@ fn a_listener_is_found_in_its_process_and_among_its_descendants() {
     drop(listener);
     assert_eq!(owner::listens(std::process::id(), port), None);
 }
+
+#[test]
+fn a_listener_is_found_whatever_address_it_is_bound_to() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+        let Ok(listener) = TcpListener::bind(address) else { continue };
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(owner::listens(std::process::id(), port), Some(true), "{address}");
+    }
+}
