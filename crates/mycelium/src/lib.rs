@@ -31,7 +31,7 @@ mod takeover;
 mod tls;
 mod traffic;
 
-pub use app::{App, Outcome, RunError};
+pub use app::{App, Outcome, Remains, RunError};
 pub use config::{Config, StartError};
 pub use paths::Paths;
 pub use tls::{Tls, TlsError};

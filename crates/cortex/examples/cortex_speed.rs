@@ -1,4 +1,4 @@
-//! How long a decision takes: `cargo run --release -p cortex --example speed [NODES APPS REPLICAS]`.
+//! How long a decision takes: `cargo run --release -p cortex --example cortex_speed [NODES APPS REPLICAS]`.
 //!
 //! Printed: the first decision of an empty mesh, the same again with everything running, and after the loss
 //! of one node. Medians of five.

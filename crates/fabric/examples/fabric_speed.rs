@@ -1,4 +1,4 @@
-//! How fast records are taken: `cargo run --release -p fabric --example speed`.
+//! How fast records are taken: `cargo run --release -p fabric --example fabric_speed`.
 //!
 //! Without a disk: what is measured is signing, checking, ordering, showing.
 
