@@ -15,6 +15,8 @@
 mod client;
 mod exec;
 mod exit;
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod keeper;
 mod launch;

@@ -16,7 +16,7 @@
 
 mod files;
 mod follow;
-mod record;
+pub(crate) mod record;
 mod tail;
 mod writer;
 

@@ -14,6 +14,8 @@ mod context;
 mod daemon;
 pub mod exit;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hints;
 pub mod identity;
 mod listen;

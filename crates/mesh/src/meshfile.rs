@@ -106,7 +106,7 @@ impl MeshFile {
         Ok(file)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
         if file.mesh.nodes == Some(0) {
             return Err("[mesh] nodes: a mesh has at least one node".to_owned());

@@ -7,6 +7,8 @@
 
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod public;
 mod secret;

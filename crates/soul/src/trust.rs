@@ -16,7 +16,7 @@ use types::{Fingerprint, PublicKey, Timestamp};
 use crate::files::{Locked, make_private_dir};
 use crate::{FindError, TrustError};
 
-mod format;
+pub(crate) mod format;
 
 /// The name of the file in its folder.
 const FILE: &str = "trust.json";

@@ -45,7 +45,7 @@ pub struct LogLine {
 }
 
 /// The time as each record of it is written, always of the same length.
-pub(super) fn stamp(at: Timestamp) -> [u8; 24] {
+pub(crate) fn stamp(at: Timestamp) -> [u8; 24] {
     let mut text = *b"1970-01-01T00:00:00.000Z";
     // exactly 24 bytes for every time a Timestamp can hold
     let _ = write!(&mut text[..], "{}", humantime::format_rfc3339_millis(at.into()));
@@ -53,7 +53,7 @@ pub(super) fn stamp(at: Timestamp) -> [u8; 24] {
 }
 
 /// Appends one record to `out`.
-pub(super) fn append(out: &mut Vec<u8>, stamp: &[u8; 24], stream: LogStream, text: &[u8], more: bool) {
+pub(crate) fn append(out: &mut Vec<u8>, stamp: &[u8; 24], stream: LogStream, text: &[u8], more: bool) {
     out.extend_from_slice(stamp);
     out.push(b' ');
     out.extend_from_slice(stream.tag());
@@ -64,7 +64,7 @@ pub(super) fn append(out: &mut Vec<u8>, stamp: &[u8; 24], stream: LogStream, tex
 
 /// Reads one record, without its newline. What is none (a file torn by a power cut, or written by
 /// somebody else) comes back whole, as the keeper's, so that nothing is hidden.
-pub(super) fn parse(record: &[u8]) -> LogLine {
+pub(crate) fn parse(record: &[u8]) -> LogLine {
     parse_strict(record).unwrap_or_else(|| LogLine {
         at: Timestamp::default(),
         stream: LogStream::Keeper,

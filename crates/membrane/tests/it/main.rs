@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod command;
+mod corpus;
 mod ends;
 mod handover;
 mod init;

@@ -23,3 +23,31 @@ fn what_makes_no_sense_is_named() {
     let both = "[app.x]\nmanifest = \"m\"\nbinary = \"b\"\ninstances = 2\nmin = 1";
     assert!(refused(both).contains("[app.x] instances"));
 }
+
+#[test]
+fn the_fuzz_corpus_is_read_as_its_names_say() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/mesh_toml");
+    let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        drop(crate::fuzzing::mesh_file(&String::from_utf8_lossy(&bytes)));
+    }
+    let bounds = |name: &str| crate::fuzzing::mesh_file(&read(name)).unwrap();
+    assert_eq!(bounds("empty.toml"), []);
+    assert_eq!(bounds("everything.toml"), [("billing".to_owned(), Some((1, 5))), ("web-2".to_owned(), None)]);
+    assert_eq!(bounds("one-app.toml"), [("a".to_owned(), Some((2, 2)))]);
+    let refused = [
+        ("min-over-max.toml", "[app.a] min: 3 is more than max (2)"),
+        ("instances-and-max.toml", "[app.a] instances"),
+        ("no-nodes.toml", "at least one node"),
+        ("unknown-field.toml", "`replicas`"),
+        ("port-too-high.toml", "65536"),
+        ("span-without-unit.toml", "length of time"),
+        ("twice.toml", "duplicate key"),
+        ("host-by-name.toml", "looked up"),
+    ];
+    for (name, part) in refused {
+        let said = crate::fuzzing::mesh_file(&read(name)).unwrap_err();
+        assert!(said.contains(part), "{name}: {said}");
+    }
+}

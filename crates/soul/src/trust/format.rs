@@ -36,7 +36,7 @@ struct Publisher {
     added_at: Timestamp,
 }
 
-pub(super) fn encode<'a>(publishers: impl Iterator<Item = &'a Trusted>) -> Vec<u8> {
+pub(crate) fn encode<'a>(publishers: impl Iterator<Item = &'a Trusted>) -> Vec<u8> {
     let publishers = publishers
         .map(|t| Publisher { public_key: t.public_key, comment: t.comment.clone(), added_at: t.added_at })
         .collect();
@@ -46,7 +46,7 @@ pub(super) fn encode<'a>(publishers: impl Iterator<Item = &'a Trusted>) -> Vec<u
     bytes
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Trusted>, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Trusted>, String> {
     let value = types::json::parse(bytes).map_err(|e| e.to_string())?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version != u64::from(VERSION) => {

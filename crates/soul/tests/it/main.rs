@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail loudly, and say why it skips")]
 
+mod corpus;
 mod keys;
 mod openssl;
 mod trust;
