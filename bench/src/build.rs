@@ -17,7 +17,9 @@ pub fn billing() -> Result<PathBuf> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<PathBuf> {
-    let output = Command::new(env!("CARGO"))
+    // the cargo that runs us, else the one on the path: rustup's, which also says which compiler is meant
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
         .args(["build", "--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .args(arguments)
