@@ -97,7 +97,7 @@ impl Core {
         };
         self.replicas.insert(name.clone(), replica);
         if known == Some(ReplicaState::Draining) {
-            self.drain(&name, Duration::ZERO, false);
+            self.drain(&name, Duration::ZERO);
         } else if !ready
             && let Some(replica) = self.replicas.get(&name)
             && replica.launch.workload == Workload::Service

@@ -1,5 +1,7 @@
 //! The difference between what should run of an app and what does.
 
+use std::time::Duration;
+
 use cortex::Assignment;
 use types::{AppName, ReplicaName, Workload};
 
@@ -47,7 +49,7 @@ impl Core {
         if serves {
             self.replace(&others, target.as_ref(), wanted);
         } else {
-            self.stand_in(&others);
+            self.stand_in(&others, wanted);
         }
         if target.is_none() && self.has_room(&slot.0) {
             self.create(wanted);
@@ -71,7 +73,7 @@ impl Core {
 
     /// The wanted revision serves: whatever else fills the slot leaves it.
     fn replace(&mut self, others: &[ReplicaName], by: Option<&ReplicaName>, wanted: &Assignment) {
-        let hold = if self.is_warm(wanted) { std::time::Duration::ZERO } else { wanted.warmup };
+        let hold = if self.is_warm(wanted) { Duration::ZERO } else { wanted.warmup };
         for name in others {
             let Some(other) = self.replicas.get_mut(name) else { continue };
             if other.is_ready() {
@@ -79,7 +81,7 @@ impl Core {
                 let heir = by.map_or("", ReplicaName::as_str);
                 let message = format!("replaced by {heir} {version}");
                 message.trim_end().clone_into(&mut other.message);
-                self.drain(name, hold, false);
+                self.drain(name, hold);
             } else if !matches!(other.phase, Phase::Draining(_)) {
                 self.leave(name);
             }
@@ -89,7 +91,7 @@ impl Core {
     /// Whether a replica of the wanted revision has been ready here for the warm-up: the first one of a node
     /// is watched for so long, the others follow it as fast as they can.
     fn is_warm(&self, wanted: &Assignment) -> bool {
-        let long = |since: std::time::Duration| self.now.mono.saturating_sub(since) >= wanted.warmup;
+        let long = |since: Duration| self.now.mono.saturating_sub(since) >= wanted.warmup;
         self.of_app(&wanted.app).any(|replica| {
             replica.launch.revision == wanted.revision
                 && replica.is_ready()
@@ -98,14 +100,15 @@ impl Core {
     }
 
     /// The wanted revision doesn't serve: one predecessor does, or does so again, until it is.
-    fn stand_in(&mut self, others: &[ReplicaName]) {
+    fn stand_in(&mut self, others: &[ReplicaName], wanted: &Assignment) {
         let youngest = |which: &dyn Fn(&Replica) -> bool| {
             let replicas = others.iter().filter_map(|name| self.replicas.get(name));
             let found = replicas.filter(|replica| which(replica)).max_by_key(|replica| replica.serial);
             found.map(|replica| replica.launch.id.replica.clone())
         };
         let serving = youngest(&Replica::is_ready);
-        let spare = youngest(&|replica| matches!(&replica.phase, Phase::Draining(drain) if !drain.for_good));
+        let drains = |replica: &Replica| matches!(replica.phase, Phase::Draining(_));
+        let spare = youngest(&|replica| drains(replica) && !in_the_way(replica, wanted));
         let keep = match (serving, spare) {
             (Some(serving), _) => Some(serving),
             (None, Some(spare)) => {
@@ -115,7 +118,7 @@ impl Core {
             (None, None) => None,
         };
         for name in others.iter().filter(|name| Some(*name) != keep.as_ref()) {
-            if !self.replicas.get(name).is_some_and(|replica| matches!(replica.phase, Phase::Draining(_))) {
+            if !self.replicas.get(name).is_some_and(drains) {
                 self.leave(name);
             }
         }
@@ -185,22 +188,13 @@ impl Core {
 
     /// Spawns what is prepared unless a predecessor holds its port, or its turn; that one is sent away.
     fn spawn_when_free(&mut self, name: &ReplicaName, wanted: &Assignment) {
-        let in_the_way = |other: &&Replica| {
-            let same_slot = other.launch.slot == wanted.slot;
-            other.launch.id.replica != *name
-                && other.is_alive()
-                && ((wanted.release.port != 0 && other.launch.fixed_port == wanted.release.port)
-                    || (wanted.release.workload == Workload::Job && same_slot))
-        };
         let holders: Vec<(ReplicaName, u32)> = self
             .of_app(&wanted.app)
-            .filter(in_the_way)
+            .filter(|other| other.launch.id.replica != *name && other.is_alive() && in_the_way(other, wanted))
             .map(|other| (other.launch.id.replica.clone(), other.launch.slot))
             .collect();
-        for (holder, slot) in &holders {
-            if *slot == wanted.slot {
-                self.leave(holder);
-            }
+        for (holder, _) in holders.iter().filter(|(_, slot)| *slot == wanted.slot) {
+            self.leave(holder);
         }
         if holders.is_empty()
             && let Some(replica) = self.replicas.get_mut(name)
@@ -211,17 +205,16 @@ impl Core {
         }
     }
 
-    /// Sends a replica away for good, as gently as its phase allows.
+    /// Sends a replica away, as gently as its phase allows.
     pub(super) fn leave(&mut self, name: &ReplicaName) {
         let now = self.now.mono;
         let Some(replica) = self.replicas.get_mut(name) else { return };
         match &mut replica.phase {
             Phase::Ready { .. } => {
                 replica.message.clear();
-                self.drain(name, std::time::Duration::ZERO, true);
+                self.drain(name, Duration::ZERO);
             }
             Phase::Draining(drain) => {
-                drain.for_good = true;
                 drain.not_before = drain.not_before.min(now);
                 self.due_of(name);
             }
@@ -257,6 +250,13 @@ impl Core {
     }
 }
 
+/// Whether a replica and its successor can't run beside each other: they share a port, or are turns of a job.
+fn in_the_way(other: &Replica, wanted: &Assignment) -> bool {
+    let port = wanted.release.port;
+    let turn = wanted.release.workload == Workload::Job && other.launch.slot == wanted.slot;
+    turn || (port != 0 && other.launch.fixed_port == port)
+}
+
 /// The first thing known of a launch: what the plan says.
 fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
     let release = &wanted.release;
@@ -280,21 +280,20 @@ fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
 
 impl Core {
     /// Begins to drain a replica that serves; it stays at least for `hold`.
-    pub(super) fn drain(&mut self, name: &ReplicaName, hold: std::time::Duration, for_good: bool) {
+    pub(super) fn drain(&mut self, name: &ReplicaName, hold: Duration) {
         let now = self.now.mono;
         let Some(replica) = self.replicas.get_mut(name) else { return };
         if replica.launch.workload == Workload::Service {
             replica.drains += 1;
             let drain = replica.drains;
             let deadline = now + replica.launch.grace();
-            replica.phase =
-                Phase::Draining(Drain { not_before: now + hold, deadline, drained: false, for_good });
+            replica.phase = Phase::Draining(Drain { not_before: now + hold, deadline, drained: false });
             let app = replica.launch.app.clone();
             self.act(Action::Drain(app.clone(), name.clone(), drain));
             self.emit(telemetry::EventKind::DrainStart, &app, Some(name), "finishes its open requests");
         } else {
             // Nobody sends it requests; there is nothing to wait for but the warm-up of its heir.
-            let drain = Drain { not_before: now + hold, deadline: now, drained: true, for_good };
+            let drain = Drain { not_before: now + hold, deadline: now, drained: true };
             replica.phase = Phase::Draining(drain);
         }
         self.due_of(name);

@@ -67,8 +67,6 @@ pub(super) struct Drain {
     pub deadline: Duration,
     /// The edge has let go of it.
     pub drained: bool,
-    /// It must not step in again: its place, port or turn is given away.
-    pub for_good: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

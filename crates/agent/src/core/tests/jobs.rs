@@ -7,7 +7,7 @@ use genome::ReplicaState::{Completed, Launching, Ready};
 use types::Workload;
 
 use super::rig::{Rig, facts, release};
-use crate::core::{Adoption, Facts, Input};
+use crate::core::{Action, Adoption, Facts, Input};
 
 fn portless() -> Facts {
     Facts { provides: Vec::new(), check: None, ..facts() }
@@ -31,6 +31,20 @@ fn a_job_runs_once_and_keeps_its_exit_as_a_record() {
     rig.asks_nothing();
     rig.want_nothing();
     assert!(rig.records.is_empty());
+}
+
+#[test]
+fn that_a_job_is_done_is_written_down_before_its_process_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.want(&of(Workload::Job, "a"), 1);
+    let id = rig.spawn_with(portless());
+    let actions = rig.handle(Input::Exited { id, exit: Some(Exit::Code(0)), last_line: String::new() });
+    let place = |which: fn(&Action) -> bool| actions.iter().position(which).unwrap();
+    let (said, forgotten) = (
+        place(|action| matches!(action, Action::Register(_))),
+        place(|action| matches!(action, Action::Clean(_))),
+    );
+    assert!(said < forgotten, "{actions:?}");
 }
 
 #[test]

@@ -76,7 +76,13 @@ impl Rig {
 
     /// Gives one input; records, observations and events are kept apart, the rest stands in `asked`.
     pub fn tell(&mut self, input: Input) {
-        for action in self.core.handle(input, now(self.now)) {
+        self.handle(input);
+    }
+
+    /// [`Rig::tell`]; all that was asked for, in its order.
+    pub fn handle(&mut self, input: Input) -> Vec<Action> {
+        let actions = self.core.handle(input, now(self.now));
+        for action in actions.clone() {
             match action {
                 Action::Register(record) => {
                     self.writes += 1;
@@ -88,6 +94,7 @@ impl Rig {
                 action => self.asked.push(action),
             }
         }
+        actions
     }
 
     /// Wants `slots` slots of `release`, by a new generation of the plan.

@@ -38,17 +38,32 @@ fn blue_serves_until_green_is_ready_and_leaves_after_the_warm_up() {
 
 #[test]
 fn green_becomes_ready_before_blue_begins_to_drain() {
-    let (mut rig, blue, green) = updating();
-    let (id, _) = rig.took_probe();
-    let actions = rig.core.handle(Input::Probed(id, Ok(())), super::rig::now(rig.now));
-    let registered: Vec<_> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Register(record) => Some(&record.replica),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(registered, [&green.replica, &blue.replica]);
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    let mut blue = rig.serve();
+    // Names are chance; one of them could stand in the right order by it.
+    for letter in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        rig.want(&release(letter), 1);
+        let green = rig.spawn();
+        let (id, _) = rig.took_probe();
+        let actions = rig.handle(Input::Probed(id, Ok(())));
+        let registered: Vec<_> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Register(record) => Some(&record.replica),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(registered, [&green.replica, &blue.replica]);
+        rig.took_drain();
+        rig.pass(Duration::from_secs(10));
+        assert_eq!(rig.took_stop(), blue);
+        rig.exit(&blue, 0);
+        while !rig.asked.is_empty() {
+            rig.pass_readiness();
+        }
+        blue = green;
+    }
 }
 
 #[test]
@@ -73,6 +88,22 @@ fn when_green_dies_in_its_warm_up_blue_steps_in_at_once() {
     assert!(matches!(rig.observed.as_slice(), [Observing::Failed(failure)]
         if failure.revision == release("b").revision() && failure.reason == "exit status 1: the last line"));
     assert_eq!(rig.state_of(&blue), Some(Ready));
+}
+
+#[test]
+fn an_answer_to_an_earlier_drain_ends_no_later_one() {
+    let (mut rig, blue, green) = updating();
+    rig.pass_readiness();
+    let (replica, first) = rig.took_drain();
+    rig.exit(&green, 1);
+    rig.took_probe();
+    rig.serve();
+    let (_, second) = rig.took_drain();
+    rig.tell(Input::Drained { replica: replica.clone(), drain: first });
+    rig.pass(Duration::from_secs(3));
+    rig.asks_nothing();
+    rig.tell(Input::Drained { replica, drain: second });
+    assert_eq!(rig.took_stop(), blue);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use agent::Launch;
+use agent::{Launch, LaunchId};
+use cortex::Assignment;
 use genome::{Endpoint, ReplicaState};
 use types::{AppName, NodeName, ReplicaName, Workload};
 
@@ -11,6 +12,14 @@ use super::mesh::Mesh;
 
 /// How long two nodes may both serve a slot, while it moves.
 const DOUBLED: Duration = Duration::from_secs(1);
+
+/// How long an agent may not know that a process has ended.
+const GHOST: Duration = Duration::from_millis(500);
+
+/// Whether blue and green can run beside each other.
+fn has_room_for_two(wanted: &Assignment) -> bool {
+    wanted.release.port == 0 && wanted.release.workload != Workload::Job
+}
 
 impl Mesh {
     /// What a node serves.
@@ -37,20 +46,71 @@ impl Mesh {
                 continue;
             }
             let wanted = node.wanted().find(|wanted| (wanted.app.clone(), wanted.slot) == slot);
-            let Some(wanted) = wanted else { continue };
-            let alive =
-                node.running().any(|process| process.launch.id.replica == record.replica && !process.sick);
-            let no_room = wanted.release.port != 0 || wanted.release.workload == Workload::Job;
-            // It was sick a moment ago, and that was already decided.
-            let condemned = node
-                .processes
-                .values()
-                .any(|process| process.launch.id.replica == record.replica && process.told);
-            if alive && !no_room && !condemned {
+            // Before an agent knows what is wanted, nothing is unwanted.
+            if wanted.is_none() && node.world.is_some() {
+                continue;
+            }
+            if wanted.is_none_or(has_room_for_two) && self.could_serve(name, &record.replica) {
                 return Err(format!(
                     "{name} took {} of slot {} away, which served",
                     record.replica, record.slot
                 ));
+            }
+        }
+        // What drains serves on where nobody else does.
+        for record in self.fabric.endpoints.values().filter(|record| record.node_id == *name) {
+            let slot = (record.app_name.clone(), record.slot);
+            let wanted = node.wanted().find(|wanted| (wanted.app.clone(), wanted.slot) == slot);
+            if record.state == ReplicaState::Draining
+                && node.drains.contains_key(&record.replica)
+                && !slots.contains(&slot)
+                && wanted.is_some_and(has_room_for_two)
+                && self.could_serve(name, &record.replica)
+            {
+                return Err(format!(
+                    "{name} lets {} drain, and nobody serves slot {}",
+                    record.replica, record.slot
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn could_serve(&self, name: &NodeName, replica: &ReplicaName) -> bool {
+        let mut running = self.nodes[name].running();
+        running.any(|process| process.launch.id.replica == *replica && !process.sick && !process.told)
+    }
+
+    /// Nobody is told to go while requests are open on it, or its grace is over.
+    pub fn check_drained(&self, name: &NodeName, id: &LaunchId) -> Result<(), String> {
+        let node = &self.nodes[name];
+        let (Some((_, since, answered)), Some(process)) =
+            (node.drains.get(&id.replica), node.processes.get(id))
+        else {
+            return Ok(());
+        };
+        if !answered && self.now < *since + process.launch.grace() {
+            return Err(format!("{name} stops {id:?}, which has open requests"));
+        }
+        Ok(())
+    }
+
+    /// No record says ready for long where there is no process.
+    pub fn check_ghosts(&mut self) -> Result<(), String> {
+        let is_ghost = |record: &&Endpoint| {
+            let node = &self.nodes[&record.node_id];
+            let mut running = node.running();
+            record.is_ready()
+                && node.core.is_some()
+                && !running.any(|process| process.launch.id.replica == record.replica)
+        };
+        let now: BTreeSet<ReplicaName> =
+            self.fabric.endpoints.values().filter(is_ghost).map(|record| record.replica.clone()).collect();
+        self.ghosts.retain(|replica, _| now.contains(replica));
+        for replica in now {
+            let since = *self.ghosts.entry(replica.clone()).or_insert(self.now);
+            if self.now - since > GHOST {
+                return Err(format!("{replica} is said to be ready, and there is no process"));
             }
         }
         Ok(())

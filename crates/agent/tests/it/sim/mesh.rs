@@ -10,7 +10,7 @@ use agent::{
 };
 use cortex::Assignment;
 use genome::{Exit, Observed};
-use types::{AppName, Digest, NodeName, Timestamp, Workload};
+use types::{AppName, Digest, NodeName, ReplicaName, Timestamp, Workload};
 
 use super::chance::Chance;
 use super::fabric::Fabric;
@@ -42,6 +42,8 @@ pub struct Mesh {
     pub launches: usize,
     /// Since when two nodes serve one slot.
     pub doubled: BTreeMap<(AppName, u32), Duration>,
+    /// Since when a record says ready and no process is there.
+    pub ghosts: BTreeMap<ReplicaName, Duration>,
     queue: BTreeMap<(Duration, u64), Event>,
     count: u64,
     told: bool,
@@ -80,6 +82,7 @@ impl Mesh {
             next_pid: 100,
             launches: 0,
             doubled: BTreeMap::new(),
+            ghosts: BTreeMap::new(),
             queue: BTreeMap::new(),
             count: 0,
             told,
@@ -112,6 +115,7 @@ impl Mesh {
             let Some(event) = self.queue.remove(&(at, count)) else { break };
             self.happen(event)?;
             self.check_doubles()?;
+            self.check_ghosts()?;
         }
         self.now = end;
         Ok(())
@@ -132,6 +136,11 @@ impl Mesh {
     fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Input(node, incarnation, input) if self.nodes[&node].incarnation == incarnation => {
+                if let Input::Drained { replica, drain } = &*input
+                    && let Some((last, _, answered)) = self.node(&node).drains.get_mut(replica)
+                {
+                    *answered |= last == drain;
+                }
                 self.input(&node, *input)?;
             }
             Event::Look(node, incarnation) if self.nodes[&node].incarnation == incarnation => {
@@ -217,11 +226,14 @@ impl Mesh {
             Action::Spawn(launch, _) => self.spawn(name, *launch)?,
             Action::Probe(launch, _, probe) => self.probe(name, &launch, probe),
             Action::Drain(_, replica, drain) => {
+                let now = self.now;
+                self.node(name).drains.insert(replica.clone(), (drain, now, false));
                 let delay =
                     if self.slow_drains { self.chance.millis(0, 20_000) } else { self.chance.millis(0, 50) };
                 self.reply(name, delay, Input::Drained { replica, drain });
             }
             Action::Stop(id, grace) => {
+                self.check_drained(name, &id)?;
                 let stubborn = self.chance.one_in(10);
                 let delay = if stubborn { grace } else { self.chance.millis(1, 100).min(grace) };
                 self.told_to_end(name, &id, delay, Exit::Signal(15));
@@ -422,6 +434,7 @@ impl Mesh {
             node.incarnation += 1;
             node.tick = None;
             node.world = None;
+            node.drains.clear();
             // Folders that no process is left of are removed by the agent that starts.
             node.folders = node.processes.keys().cloned().collect();
         }

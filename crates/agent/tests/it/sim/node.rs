@@ -1,10 +1,11 @@
 //! One node: an agent's core that may be dead, and the keeper's processes that outlive it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use agent::{Core, Launch, LaunchId, World};
 use genome::Exit;
-use types::{AppName, NodeName};
+use types::{AppName, NodeName, ReplicaName};
 
 pub struct NodeSim {
     pub name: NodeName,
@@ -12,7 +13,7 @@ pub struct NodeSim {
     /// Rises when an agent starts: what was underway for an earlier one reaches nobody.
     pub incarnation: u64,
     /// Where there is a tick to come.
-    pub tick: Option<std::time::Duration>,
+    pub tick: Option<Duration>,
     pub processes: BTreeMap<LaunchId, Process>,
     /// What was extracted and not cleaned away.
     pub folders: BTreeSet<LaunchId>,
@@ -20,6 +21,8 @@ pub struct NodeSim {
     pub world: Option<World>,
     /// The most slots its app had here since a launch was asked for.
     pub slots_since: BTreeMap<LaunchId, (AppName, usize)>,
+    /// The last drain of each replica: since when, and whether it was answered.
+    pub drains: BTreeMap<ReplicaName, (u32, Duration, bool)>,
     /// Spawns that the keeper was asked for and has not answered.
     pub spawning: BTreeMap<LaunchId, Launch>,
 }
@@ -61,6 +64,7 @@ impl NodeSim {
             folders: BTreeSet::new(),
             world: None,
             slots_since: BTreeMap::new(),
+            drains: BTreeMap::new(),
             spawning: BTreeMap::new(),
         }
     }
@@ -76,6 +80,14 @@ impl NodeSim {
             *most = self.slots_of(app).max(*most);
         }
         self.slots_since = known;
+        let wanted: Vec<cortex::Assignment> = self.wanted().cloned().collect();
+        for process in self.processes.values_mut() {
+            let launch = &mut process.launch;
+            let slot = wanted.iter().find(|wanted| wanted.app == launch.app && wanted.slot == launch.slot);
+            if let Some(slot) = slot.filter(|slot| slot.revision == launch.revision) {
+                launch.grace_ms = slot.grace.as_millis() as u64;
+            }
+        }
     }
 
     /// How many slots of the app of `launch` the core knows to be its own.
