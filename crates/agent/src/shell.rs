@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use membrane::{Events, Keeper, KeeperEvent};
+use membrane::{Events, Keeper, KeeperEvent, Process};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use types::{Digest, PublicKey, ReplicaName};
 
 use crate::agent::{Config, Deps, StartError};
-use crate::core::{Action, Core, Input, LaunchId, Now, World};
+use crate::core::{Action, Core, Input, LaunchId, NotSpawned, Now, World};
 use crate::prepare::Prepared;
 
 /// How often the trust store is looked at while a replica waits for its publisher to be trusted.
@@ -40,6 +40,15 @@ pub(crate) enum Command {
 enum Report {
     Input(Input),
     Prepared(LaunchId, Box<Prepared>),
+    /// The process, and which connection to a keeper brought it forth.
+    Spawned(LaunchId, Process, u16, u64),
+}
+
+/// A connection to a keeper, and its number.
+#[derive(Clone)]
+struct Connection {
+    number: u64,
+    keeper: Keeper,
 }
 
 /// What the shell holds for one launch until it is cleaned.
@@ -56,7 +65,7 @@ pub(crate) struct Shell {
     began: Instant,
     changes: fabric::Changes,
     /// The present connection; tasks that lose it wait for the next one.
-    keeper: watch::Sender<Keeper>,
+    keeper: watch::Sender<Connection>,
     keeper_events: Events,
     /// When to look for a keeper again, after it was lost and none could be started.
     keeper_retry: Option<Instant>,
@@ -92,7 +101,7 @@ impl Shell {
             core,
             began,
             changes: deps.fabric.subscribe(),
-            keeper: watch::Sender::new(keeper),
+            keeper: watch::Sender::new(Connection { number: 0, keeper }),
             keeper_events,
             keeper_retry: None,
             reports,
@@ -171,6 +180,14 @@ impl Shell {
                 let facts = prepared.facts();
                 self.held.entry(id.clone()).or_default().prepared = Some(prepared);
                 self.tell(Input::Prepared(id, facts)).await;
+            }
+            Report::Spawned(id, process, port, by) if by == self.keeper.borrow().number => {
+                self.tell(Input::Spawned { id, pid: process.pid, port }).await;
+            }
+            Report::Spawned(id, ..) => {
+                // Its keeper was lost meanwhile, and took it along.
+                let why = NotSpawned::Machine("its keeper was lost".to_owned());
+                self.tell(Input::NotSpawned(id, why)).await;
             }
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use types::{NodeName, ReplicaName};
 
 use super::launching::SpawnOrder;
-use super::{Report, Shell};
+use super::{Connection, Report, Shell};
 use crate::core::{Input, LaunchId};
 
 /// How long after a failed try a keeper is looked for again.
@@ -34,15 +34,15 @@ pub(super) fn launch_of(node: &NodeName, key: &str) -> Option<LaunchId> {
 
 /// Spawns; where the keeper is lost meanwhile, what it had begun is gone with it, and the next one is asked.
 pub(super) async fn keeper_spawn(
-    mut keepers: watch::Receiver<Keeper>,
+    mut keepers: watch::Receiver<Connection>,
     order: SpawnOrder,
-) -> Result<Process, KeeperError> {
+) -> Result<(Process, u64), KeeperError> {
     loop {
-        let keeper = keepers.borrow_and_update().clone();
+        let Connection { number, keeper } = keepers.borrow_and_update().clone();
         let spawn = order.spawn().map_err(|error| KeeperError::Launch { text: format!("spawn: {error}") })?;
         match keeper.spawn(spawn).await {
             Err(KeeperError::Lost) => keepers.changed().await.map_err(|_| KeeperError::Lost)?,
-            other => return other,
+            other => return other.map(|process| (process, number)),
         }
     }
 }
@@ -71,12 +71,12 @@ impl Shell {
     }
 
     pub(super) fn stop(&mut self, id: &LaunchId, grace: Duration) {
-        let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
+        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node, id));
         self.end(id, async move { keeper.stop(&name, grace).await });
     }
 
     pub(super) fn kill(&mut self, id: &LaunchId) {
-        let (keeper, name) = (self.keeper.borrow().clone(), key(&self.config.node, id));
+        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node, id));
         self.end(id, async move { keeper.kill(&name).await });
     }
 
@@ -104,7 +104,9 @@ impl Shell {
                 self.keeper_events = events;
                 let adoption = self.found(processes).await;
                 self.tell(Input::Adopt(Box::new(adoption))).await;
-                self.keeper.send_replace(keeper);
+                self.keeper.send_modify(|connection| {
+                    *connection = Connection { number: connection.number + 1, keeper };
+                });
             }
             Err(error) => {
                 tracing::error!(node = %self.config.node, %error, "failed to attach to the keeper again");

@@ -68,18 +68,17 @@ impl Shell {
             }
         }
         let order = self.order(*prepared, &launch, &wanted);
-        let keeper = self.keeper.subscribe();
-        let port = launch.port;
-        self.spawn_task(async move {
-            match order {
-                Err(error) => {
-                    Input::NotSpawned(id, NotSpawned::Machine(format!("failed to write its note: {error}")))
-                }
-                Ok(order) => match keeper_spawn(keeper, order).await {
-                    Ok(process) => Input::Spawned { id, pid: process.pid, port },
-                    Err(error) => Input::NotSpawned(id, reason(&error)),
-                },
-            }
+        let (keeper, reporter, port) = (self.keeper.subscribe(), self.reporter.clone(), launch.port);
+        self.tasks.spawn(async move {
+            let spawned = match order {
+                Ok(order) => keeper_spawn(keeper, order).await.map_err(|error| reason(&error)),
+                Err(error) => Err(NotSpawned::Machine(format!("failed to write its note: {error}"))),
+            };
+            // Nobody listens any more once the agent has ended.
+            let _ = reporter.send(match spawned {
+                Ok((process, by)) => Report::Spawned(id, process, port, by),
+                Err(why) => Report::Input(Input::NotSpawned(id, why)),
+            });
         });
     }
 
@@ -137,7 +136,7 @@ impl Shell {
         if let Some(port) = self.held.remove(&id).and_then(|held| held.port) {
             self.deps.ports.give_back(port);
         }
-        let keeper = self.keeper.borrow().clone();
+        let keeper = self.keeper.borrow().keeper.clone();
         let (name, folder) = (key(&self.config.node, &id), self.folder(&id));
         self.tasks.spawn(async move {
             match keeper.forget(&name).await {

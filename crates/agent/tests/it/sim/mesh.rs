@@ -141,7 +141,8 @@ impl Mesh {
                 {
                     *answered |= last == drain;
                 }
-                self.input(&node, *input)?;
+                let input = self.as_it_arrives(&node, *input);
+                self.input(&node, input)?;
             }
             Event::Look(node, incarnation) if self.nodes[&node].incarnation == incarnation => {
                 let world = self.world_of(&node);
@@ -155,6 +156,16 @@ impl Mesh {
             Event::Input(..) | Event::Look(..) => {}
         }
         Ok(())
+    }
+
+    /// What was spawned by a keeper that is gone by now was not spawned.
+    fn as_it_arrives(&self, node: &NodeName, input: Input) -> Input {
+        match input {
+            Input::Spawned { id, .. } if !self.nodes[node].processes.contains_key(&id) => {
+                Input::NotSpawned(id, NotSpawned::Machine("the keeper is gone".into()))
+            }
+            other => other,
+        }
     }
 
     pub fn node(&mut self, name: &NodeName) -> &mut NodeSim {
