@@ -26,19 +26,21 @@ pub struct Server {
     pub target: Target,
     /// The processes whose CPU time a request costs.
     pids: Vec<u32>,
-    /// Kept so that it goes on running; a mesh keeps its own.
-    _process: Option<Process>,
+    /// Its own process, whose workers count too; a mesh's is kept elsewhere.
+    process: Option<Process>,
 }
 
 impl Server {
     /// One whose processes are kept elsewhere.
     pub fn new(name: &'static str, target: Target, pids: Vec<u32>) -> Self {
-        Self { name, target, pids, _process: None }
+        Self { name, target, pids, process: None }
     }
 
     /// CPU time used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
-        self.pids.iter().map(|pid| machine::cpu_time(*pid)).sum()
+        // Looked up each time: nginx listens before its worker is there.
+        let workers = self.process.iter().flat_map(|process| machine::children(process.id()));
+        self.pids.iter().copied().chain(workers).map(machine::cpu_time).sum()
     }
 }
 
@@ -148,6 +150,5 @@ backend billing
 pub fn listening(mut process: Process, name: &'static str, target: Target) -> Result<Server> {
     let connect = || TcpStream::connect_timeout(&target.address, Duration::from_millis(200)).ok();
     process.until("it listened", PATIENCE, connect).with_context(|| format!("failed to start {name}"))?;
-    let pids = [vec![process.id()], machine::children(process.id())].concat();
-    Ok(Server { name, target, pids, _process: Some(process) })
+    Ok(Server { name, target, pids: vec![process.id()], process: Some(process) })
 }
