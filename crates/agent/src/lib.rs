@@ -11,6 +11,7 @@ mod planner;
 mod ports;
 mod prepare;
 mod probe;
+mod retire;
 mod shell;
 
 pub use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, StartError, Traffic};
@@ -20,3 +21,4 @@ pub use core::{
 };
 pub use planner::{Decided, Planner, TakesWork};
 pub use ports::Ports;
+pub use retire::retire;

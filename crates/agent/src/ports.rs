@@ -5,7 +5,7 @@
 //! replica is gone. Somebody may still bind it before the replica does; that launch fails and the next one
 //! gets another port.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,8 @@ const TRIES: usize = 200;
 #[derive(Debug)]
 pub struct Ports {
     candidates: Vec<u16>,
-    taken: Mutex<BTreeSet<u16>>,
+    /// How many launches hold each: a fixed port passes from one to the next.
+    taken: Mutex<BTreeMap<u16, u32>>,
 }
 
 impl Default for Ports {
@@ -50,7 +51,7 @@ impl Ports {
     pub fn take(&self, random: &mut dyn FnMut() -> u32) -> Option<u16> {
         for _ in 0..TRIES {
             let Some(port) = self.candidate(random) else { break };
-            if self.taken().insert(port) {
+            if self.take_this(port) {
                 if is_free(port) {
                     return Some(port);
                 }
@@ -60,17 +61,31 @@ impl Ports {
         // The kernel was given every port for itself, or ours are exhausted: then it chooses.
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
         let port = listener.local_addr().ok()?.port();
-        self.taken().insert(port).then_some(port)
+        self.take_this(port).then_some(port)
     }
 
     /// Takes note of a port that a plan fixes, or that an adopted replica holds.
     pub fn keep(&self, port: u16) {
-        self.taken().insert(port);
+        *self.taken().entry(port).or_default() += 1;
     }
 
-    /// The replica that held `port` is gone.
+    /// A launch that held `port` is gone.
     pub fn give_back(&self, port: u16) {
-        self.taken().remove(&port);
+        let mut taken = self.taken();
+        match taken.get_mut(&port) {
+            Some(holders) if *holders > 1 => *holders -= 1,
+            _ => drop(taken.remove(&port)),
+        }
+    }
+
+    /// Whether nobody held it.
+    fn take_this(&self, port: u16) -> bool {
+        let mut taken = self.taken();
+        let free = !taken.contains_key(&port);
+        if free {
+            taken.insert(port, 1);
+        }
+        free
     }
 
     fn candidate(&self, random: &mut dyn FnMut() -> u32) -> Option<u16> {
@@ -78,7 +93,7 @@ impl Ports {
         self.candidates.get(index).copied()
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, BTreeSet<u16>> {
+    fn taken(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, u32>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

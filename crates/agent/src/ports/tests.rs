@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
@@ -49,4 +50,13 @@ fn a_port_given_back_can_be_had_again() {
     assert_ne!(ports.take(&mut counter()), Some(first));
     ports.give_back(first);
     assert_eq!(ports.take(&mut counter()), Some(first));
+}
+
+#[test]
+fn a_fixed_port_that_is_handed_on_stays_taken() {
+    let ports = Ports::new();
+    let first = ports.take(&mut counter()).unwrap();
+    ports.keep(first);
+    ports.give_back(first);
+    assert_ne!(ports.take(&mut counter()), Some(first));
 }

@@ -43,6 +43,9 @@ impl Shell {
                 last_line,
             });
         }
+        if !adoption.processes.is_empty() {
+            tracing::info!(node = %self.config.node, processes = adoption.processes.len(), "takes over what runs");
+        }
         let view = self.deps.fabric.view();
         let node = &self.config.node;
         let own = view.endpoints().filter(|record| record.node_id == *node);

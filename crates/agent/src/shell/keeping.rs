@@ -42,6 +42,11 @@ pub(super) async fn keeper_spawn(
         let spawn = order.spawn().map_err(|error| KeeperError::Launch { text: format!("spawn: {error}") })?;
         match keeper.spawn(spawn).await {
             Err(KeeperError::Lost) => keepers.changed().await.map_err(|_| KeeperError::Lost)?,
+            Err(KeeperError::Silent) => {
+                // It may do it yet, when nobody waits for it any more.
+                let _ = keeper.kill(&order.id).await;
+                return Err(KeeperError::Silent);
+            }
             other => return other.map(|process| (process, number)),
         }
     }

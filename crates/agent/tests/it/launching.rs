@@ -143,6 +143,26 @@ async fn an_agent_that_starts_takes_over_what_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_runs_of_a_node_that_is_no_more_is_ended() {
+    let mut rig = Rig::new(2).await;
+    let release = rig.service("billing", "v1");
+    rig.plan("billing", &release, 4);
+    rig.serves("billing", &release, 4).await;
+    rig.crash().await;
+    let first: std::collections::BTreeSet<_> = [types::NodeName::new("node-1").unwrap()].into();
+    let run = rig.dir.path().join("run");
+    assert_eq!(agent::retire(&rig.keeper_config(), &first, &run).await.unwrap(), 2);
+    assert!(run.join("node-1").exists() && !run.join("node-2").exists());
+    let (keeper, left, _) = membrane::Keeper::attach(rig.keeper_config()).await.unwrap();
+    assert_eq!(left.iter().filter(|process| process.id.starts_with("node-1/")).count(), 2);
+    assert_eq!(left.len(), 2);
+    drop(keeper);
+    rig.start().await;
+    rig.serves("billing", &release, 4).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_the_keeper_is_killed_everything_is_started_again() {
     let rig = Rig::new(2).await;
     let release = rig.service("billing", "v1");

@@ -412,6 +412,7 @@ impl Mesh {
         let node = self.node(name);
         node.folders.remove(id);
         node.slots_since.remove(id);
+        node.drains.remove(&id.replica);
         match node.processes.remove(id) {
             Some(process) if process.exit.is_none() && !process.told => {
                 Err(format!("{name} forgets {id:?}, which runs"))
