@@ -158,6 +158,11 @@ impl AgentHandle {
         let _ = self.commands.send(Command::TrustChanged);
     }
 
+    /// Resolves when the agent has ended without being asked to: it failed, and its node is looked after by nobody.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     async fn end(self, how: fn(oneshot::Sender<()>) -> Command) {
         let (done, ended) = oneshot::channel();
         let _ = self.commands.send(how(done));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use agent::AgentHandle;
+use futures_util::future::{join_all, select_all};
+use types::NodeName;
 
 use super::{App, Outcome, Remains, RunError};
 use crate::api::Shutdown;
@@ -26,6 +28,10 @@ impl App {
         tokio::pin!(until);
         let ending = tokio::select! {
             () = &mut until => None,
+            () = any_ended(&self.agents) => {
+                self.stop(hurry).await;
+                return Err(RunError::TaskEnded("agent of a node"));
+            }
             ending = self.endings.recv() => ending,
             ended = self.tasks.join_next() => {
                 self.stop(hurry).await;
@@ -119,6 +125,12 @@ impl Remains {
         self.edge.stop(HAND_OVER_GRACE).await;
         drop(self.tasks);
     }
+}
+
+/// Resolves when the first of the agents has ended by itself.
+async fn any_ended(agents: &[(NodeName, AgentHandle)]) {
+    let ended = agents.iter().map(|(_, agent)| Box::pin(agent.ended()));
+    select_all(ended).await;
 }
 
 /// Whether the successor gave its signal (which ends `until`) before it was gone.
