@@ -115,8 +115,24 @@ impl Shell {
             }
             Err(error) => {
                 tracing::error!(node = %self.config.node, %error, "failed to attach to the keeper again");
+                if self.stopping.is_some() {
+                    self.end_without_keeper().await;
+                }
                 self.keeper_retry = Some(Instant::now() + KEEPER_RETRY);
             }
+        }
+    }
+
+    /// An agent that is to stop everything can do that without a keeper, which could only start things.
+    async fn end_without_keeper(&mut self) {
+        let dir = self.deps.keeper.dir.clone();
+        match tokio::task::spawn_blocking(move || membrane::reap_strays(&dir)).await {
+            Ok(Ok(_)) => {
+                let adoption = self.found(Vec::new()).await;
+                self.tell(Input::Adopt(Box::new(adoption))).await;
+            }
+            Ok(Err(error)) => tracing::error!(%error, "failed to end what the lost keeper left"),
+            Err(error) => tracing::error!(%error, "failed to end what the lost keeper left"),
         }
     }
 }

@@ -181,6 +181,26 @@ async fn when_the_keeper_is_killed_everything_is_started_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_stops_even_when_its_keeper_is_lost_for_good() {
+    let mut rig = Rig::new(1).await;
+    let release = rig.service("billing", "v1");
+    rig.plan("billing", &release, 2);
+    let endpoints = rig.serves("billing", &release, 2).await;
+    let (keeper, _, events) = membrane::Keeper::attach(rig.keeper_config()).await.unwrap();
+    let pid = keeper.pid();
+    drop((keeper, events));
+    std::fs::remove_file(rig.keeper_program()).unwrap();
+    kill(pid);
+    for (_, agent) in std::mem::take(&mut rig.agents) {
+        tokio::time::timeout(crate::rig::PATIENCE, agent.stop()).await.expect("the agent should stop");
+    }
+    assert_eq!(rig.states(), []);
+    for endpoint in endpoints {
+        assert!(!std::path::Path::new(&format!("/proc/{}/exe", endpoint.pid.unwrap())).exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_runs_by_its_interpreter() {
     let rig = Rig::new(1).await;
     let script = rig.dir.path().join("script");

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use types::{AppName, NodeName, Nutrients, ReplicaName, Signer, Timestamp, Workload};
 
 /// Longer than anything here takes on the busiest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Rig {
     pub dir: TempDir,
@@ -75,6 +75,7 @@ impl Rig {
 
     fn idle(nodes: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(harness(), dir.path().join("keeper-program")).unwrap();
         let keys = KeyStore::open(&dir.path().join("keys")).unwrap();
         let (publisher, operator) = (keys.ensure("publisher").unwrap().0, keys.ensure("operator").unwrap().0);
         let node_keys: BTreeMap<NodeName, Arc<SecretKey>> = (1..=nodes)
@@ -108,7 +109,12 @@ impl Rig {
 
     pub fn keeper_config(&self) -> KeeperConfig {
         let dir = self.dir.path().join("keeper");
-        KeeperConfig { dir, program: harness(), log_limits: LogLimits::default() }
+        KeeperConfig { dir, program: self.keeper_program(), log_limits: LogLimits::default() }
+    }
+
+    /// What keepers of this rig are started from; a test may take it away.
+    pub fn keeper_program(&self) -> PathBuf {
+        self.dir.path().join("keeper-program")
     }
 
     /// Starts the agents of all nodes.

@@ -49,6 +49,8 @@ pub(super) async fn start_agents(
         pressure: Pressure::None,
     };
     nodes.publish(&shared.fabric, describe, SystemClock.now())?;
+    let present = nodes.present.keys().cloned().collect();
+    agent::retire(&shared.keeper, &present, &config.paths.run()).await?;
     let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
     let mut agents = Vec::new();
     for (name, key) in &nodes.present {
