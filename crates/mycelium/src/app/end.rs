@@ -95,14 +95,11 @@ impl App {
         self.events.release();
         self.lock = None;
         let told = asker.send(&[self.shared.version_info()]).await;
+        let remains = Remains { edge: self.edge.clone(), tasks: std::mem::take(&mut self.tasks) };
         if told.is_err() || !succeeded(&asker, until).await {
             tracing::error!("the successor ended before it served: this mesh goes on");
-            return Outcome::Abandoned(Remains {
-                edge: self.edge.clone(),
-                tasks: std::mem::take(&mut self.tasks),
-            });
+            return Outcome::Abandoned(remains);
         }
-        let remains = Remains { edge: self.edge.clone(), tasks: std::mem::take(&mut self.tasks) };
         tokio::select! {
             () = remains.finish() => {}
             () = hurry => {}
