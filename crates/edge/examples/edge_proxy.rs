@@ -6,11 +6,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use edge::{Balance, Config, Edge, Listen, Protocol, Table, Target};
-use types::{AppName, NodeName};
+use types::AppName;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut config = Config::new(NodeName::new("bench")?);
-    config.workers = 1;
+    let mut config = Config { workers: 1, ..Config::default() };
     let mut protocol = Protocol::Http1;
     let mut addresses = Vec::new();
     let mut arguments = std::env::args().skip(1);

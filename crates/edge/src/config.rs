@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use types::{AppName, NodeName};
+use types::AppName;
 
 /// The set-up of an [`crate::Edge`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The node this is the edge of, for logs.
-    pub node: NodeName,
     /// Threads, each with its own sockets, connections and pools. 0: one a core.
     pub workers: usize,
     /// Host names that stand for an app, beside `{app}.mesh.internal`; in lower case, without a port.
@@ -19,14 +17,6 @@ pub struct Config {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Bounds on what outsiders may use.
     pub limits: Limits,
-}
-
-impl Config {
-    /// The defaults, for one node.
-    #[must_use]
-    pub fn new(node: NodeName) -> Self {
-        Self { node, workers: 0, hosts: BTreeMap::new(), tls: None, limits: Limits::default() }
-    }
 }
 
 /// Bounds: everything an outsider controls has one. The defaults suit a public edge.

@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use repo::Repo;
 use soul::TrustStore;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use types::{NodeName, PublicKey, Timestamp};
+use types::{PublicKey, Timestamp};
 
 use crate::Paths;
 use crate::api::EdgeStatus;
@@ -53,7 +53,7 @@ impl Api {
             admin: None,
             keeper_pid: None,
             planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
-            edge: Edge::new(edge::Config::new(NodeName::new("node-1").expect("a label"))),
+            edge: Edge::new(edge::Config::default()),
             events: EventLog::open(&paths.events()).expect("a usable folder"),
             repo: Repo::open(paths.repo()).expect("a usable folder"),
             trust: Arc::new(TrustStore::open(&paths.trust()).expect("a usable folder")),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use edge::{Balance, Config, Edge, Limits, Listen, Protocol, Table, Target};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use types::{AppName, NodeName};
+use types::AppName;
 
 pub const LOCAL: &str = "127.0.0.1:0";
 
@@ -27,9 +27,7 @@ pub fn table(apps: &[(&str, &[Target])]) -> Table {
 }
 
 pub fn config(workers: usize) -> Config {
-    let mut config = Config::new(NodeName::new("test").unwrap());
-    config.workers = workers;
-    config
+    Config { workers, ..Config::default() }
 }
 
 /// An edge with one worker that serves the app `app` from the given backends.

@@ -63,7 +63,7 @@ impl App {
         keeper: Keeper,
         keeper_config: KeeperConfig,
     ) -> Result<Self, StartError> {
-        let edge = make_edge(&config, &state.nodes)?;
+        let edge = make_edge(&config)?;
         let doors = Doors::open(&config, &keeper).await?;
         let admin = bind_admin(config.admin).await?;
         let deps = Deps {
@@ -212,13 +212,12 @@ fn edge_status(config: &Config, addresses: &[SocketAddr], outside: SocketAddr) -
     }
 }
 
-fn make_edge(config: &Config, nodes: &Nodes) -> Result<Edge, StartError> {
-    let node = nodes.present.keys().next().cloned();
-    let node = node.unwrap_or_else(|| NodeName::new("node").expect("a label"));
-    let mut set_up = edge::Config::new(node);
-    set_up.workers = config.edge_workers.unwrap_or_else(default_workers);
-    set_up.tls = tls::server_config(&config.tls, &config.paths.config.join("tls"))?;
-    Ok(Edge::new(set_up))
+fn make_edge(config: &Config) -> Result<Edge, StartError> {
+    Ok(Edge::new(edge::Config {
+        workers: config.edge_workers.unwrap_or_else(default_workers),
+        tls: tls::server_config(&config.tls, &config.paths.config.join("tls"))?,
+        ..edge::Config::default()
+    }))
 }
 
 async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpListener)>, StartError> {
