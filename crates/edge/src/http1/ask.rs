@@ -119,21 +119,13 @@ impl Conn {
         }
         let view = worker.view();
         let named = target.authority.or(host).map(target::name_of).unwrap_or_default();
-        let (service, path) = match by_name(worker, &view, named) {
-            Ok(Some(service)) => (Some(service), target.path),
-            Ok(None) => {
-                let (app, path) = target::app_of_path(target.path);
-                (view.service(app), path)
+        let (service, path) = match find(worker, &view, named, target.path) {
+            Ok(found) => found,
+            Err(answer) => {
+                worker.routes.count_unrouted(worker.index);
+                self.input.consume(head.len);
+                return Err(Refusal::to(request, answer));
             }
-            Err(()) => (None, target.path),
-        };
-        let Some(service) = service else {
-            worker.routes.count_unrouted(worker.index);
-            let app = target::app_of_name(named).unwrap_or_else(|| target::app_of_path(target.path).0);
-            let answer = Answer::no_app(app, &view.names());
-            let used = head.len;
-            self.input.consume(used);
-            return Err(Refusal::to(request, answer));
         };
         let stamp = worker.stamp.at(now);
         let parts = RequestParts {
@@ -150,19 +142,25 @@ impl Conn {
     }
 }
 
-/// The app a host name stands for; `Ok(None)` when it stands for none in particular, `Err` for an unknown app.
-pub(crate) fn by_name<'a>(
+/// The service that a request for `path` at the host `name` goes to, and the path it is asked for there;
+/// the answer where there is none.
+pub(crate) fn find<'v, 'p>(
     worker: &Worker,
-    view: &'a View,
+    view: &'v View,
     name: &[u8],
-) -> Result<Option<&'a Rc<Service>>, ()> {
-    if let Some(app) = target::app_of_name(name) {
-        return view.service(&app.to_ascii_lowercase()).map(Some).ok_or(());
-    }
-    if worker.config.hosts.is_empty() {
-        return Ok(None);
-    }
-    Ok(view.service_of_host(&worker.config.hosts, name))
+    path: &'p [u8],
+) -> Result<(&'v Rc<Service>, &'p [u8]), Answer> {
+    let (app, service, path) = match target::app_of_name(name) {
+        Some(app) => (app, view.service(&app.to_ascii_lowercase()), path),
+        None => {
+            if let Some(service) = view.service_of_host(&worker.config.hosts, name) {
+                return Ok((service, path));
+            }
+            let (app, path) = target::app_of_path(path);
+            (app, view.service(app), path)
+        }
+    };
+    service.map(|service| (service, path)).ok_or_else(|| Answer::no_app(app, &view.names()))
 }
 
 /// Which part of a head is to blame for its length: a first line that takes more than half of it, or the rest.

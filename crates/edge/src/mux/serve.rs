@@ -23,7 +23,7 @@ use super::fields::{self, Added};
 use super::forward::{self, Call};
 use super::pressure::{Noted, Pressure, Share};
 use crate::http1::answer::Answer;
-use crate::http1::ask::by_name;
+use crate::http1::ask::find;
 use crate::http1::request::Method;
 use crate::http1::target::{self, is_host};
 use crate::io::{Prefixed, Stream};
@@ -207,18 +207,7 @@ fn route(connection: &Connection, request: Request<Incoming>) -> Result<Routed, 
     let parsed = target::parse(whole.as_bytes()).map_err(|e| refused(&e.to_string()))?;
     let view = worker.view();
     let name = target::name_of(authority);
-    let (service, path) = match by_name(worker, &view, name) {
-        Ok(Some(service)) => (Some(service), parsed.path),
-        Ok(None) => {
-            let (app, path) = target::app_of_path(parsed.path);
-            (view.service(app), path)
-        }
-        Err(()) => (None, parsed.path),
-    };
-    let Some(service) = service else {
-        let app = target::app_of_name(name).unwrap_or_else(|| target::app_of_path(parsed.path).0);
-        return Err(Answer::no_app(app, &view.names()));
-    };
+    let (service, path) = find(worker, &view, name, parsed.path)?;
     let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
     let path = PathAndQuery::try_from([slash, path].concat()).map_err(|_| refused("a path that is none"))?;
     let authority = String::from_utf8_lossy(authority).into_owned();

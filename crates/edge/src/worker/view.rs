@@ -89,6 +89,9 @@ impl View {
         hosts: &BTreeMap<String, AppName>,
         name: &[u8],
     ) -> Option<&Rc<Service>> {
+        if hosts.is_empty() {
+            return None;
+        }
         let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
         self.apps.get(hosts.get(&name)?)
     }
