@@ -22,8 +22,6 @@ pub(crate) mod format;
 const FILE: &str = "trust.json";
 /// More than 50,000 publishers.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
-/// The longest comment, in bytes; that of a `Trust` record too.
-const MAX_COMMENT: usize = 256;
 
 /// The publishers this machine trusts. Share it by reference: it may be used from many threads.
 #[derive(Debug)]
@@ -75,7 +73,7 @@ impl TrustStore {
 
     /// Trusts `key` from now on; whether it wasn't trusted before. A non-empty comment replaces the old one.
     pub fn add(&self, key: PublicKey, comment: &str, now: Timestamp) -> Result<bool, TrustError> {
-        if comment.len() > MAX_COMMENT || comment.chars().any(char::is_control) {
+        if !format::is_comment(comment) {
             return Err(TrustError::Comment { comment: comment.chars().take(80).collect() });
         }
         self.change(|publishers| {

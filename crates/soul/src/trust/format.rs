@@ -20,6 +20,8 @@ use types::{PublicKey, Timestamp};
 use super::Trusted;
 
 const VERSION: u32 = 1;
+/// The longest comment, in bytes; that of a `Trust` record too.
+const MAX_COMMENT: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,10 +59,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Trusted>, Strin
     let document: Document = serde_json::from_value(value).map_err(|e| e.to_string())?;
     let mut publishers = BTreeMap::new();
     for Publisher { public_key, comment, added_at } in document.publishers {
+        if !is_comment(&comment) {
+            return Err(format!(
+                "the comment of {public_key} is more than {MAX_COMMENT} bytes, or has control characters"
+            ));
+        }
         let trusted = Trusted { public_key, fingerprint: public_key.fingerprint(), comment, added_at };
         if publishers.insert(public_key, trusted).is_some() {
             return Err(format!("the key {public_key} stands twice"));
         }
     }
     Ok(publishers)
+}
+
+/// Whether people can be shown this: short, and without control characters.
+pub(crate) fn is_comment(text: &str) -> bool {
+    text.len() <= MAX_COMMENT && !text.chars().any(char::is_control)
 }

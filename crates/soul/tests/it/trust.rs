@@ -161,6 +161,26 @@ fn a_comment_is_one_short_line() {
     assert!(!store.path().exists());
 }
 
+#[test]
+fn a_comment_that_could_not_be_added_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = TrustStore::open(dir.path()).unwrap();
+    let friend = key();
+    store.add(friend, &"x".repeat(256), NOW).unwrap();
+    let good = fs::read_to_string(store.path()).unwrap();
+    for bad in ["two\\nlines", "\\u001b[31mred", "\\u009bred", &"x".repeat(257)] {
+        let bad = good.replace(&"x".repeat(256), bad);
+        fs::write(store.path(), &bad).unwrap();
+        let text = store.list().unwrap_err().to_string();
+        let about = format!("{}: the comment of {friend} ", store.path().display());
+        assert!(text.contains(&about), "{text}");
+        assert!(store.add(key(), "", NOW).is_err());
+        assert_eq!(fs::read_to_string(store.path()).unwrap(), bad, "it is left as it is");
+    }
+    fs::write(store.path(), good).unwrap();
+    assert_eq!(store.list().unwrap().len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
