@@ -7,6 +7,7 @@ mod driver;
 mod error;
 mod start;
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -243,6 +244,26 @@ impl Keeper {
     ) -> Result<(Value, Vec<OwnedFd>), KeeperError> {
         let (mut parts, fds) = self.driver.call_in(call, args, fds, PATIENCE).await?;
         Ok((parts.pop().unwrap_or_default(), fds))
+    }
+}
+
+impl Spawn {
+    /// The same once more: a keeper may be lost between asking and answering.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let program = match &self.program {
+            Program::Opened { file, path } => Program::Opened { file: file.try_clone()?, path: path.clone() },
+            Program::Path(path) => Program::Path(path.clone()),
+        };
+        Ok(Self {
+            id: self.id.clone(),
+            program,
+            arg0: self.arg0.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            logs: self.logs.clone(),
+            note: self.note.clone(),
+        })
     }
 }
 

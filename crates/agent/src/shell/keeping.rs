@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use membrane::{Exit, Keeper, KeeperError, Process};
+use membrane::{Exit, Keeper, KeeperError, Process, Spawn};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{NodeName, ReplicaName};
 
-use super::launching::SpawnOrder;
 use super::{Connection, Report, Shell};
 use crate::core::{Input, LaunchId};
 
@@ -35,11 +34,12 @@ pub(super) fn launch_of(node: &NodeName, key: &str) -> Option<LaunchId> {
 /// Spawns; where the keeper is lost meanwhile, what it had begun is gone with it, and the next one is asked.
 pub(super) async fn keeper_spawn(
     mut keepers: watch::Receiver<Connection>,
-    order: SpawnOrder,
+    order: Spawn,
 ) -> Result<(Process, u64), KeeperError> {
     loop {
         let Connection { number, keeper } = keepers.borrow_and_update().clone();
-        let spawn = order.spawn().map_err(|error| KeeperError::Launch { text: format!("spawn: {error}") })?;
+        let spawn =
+            order.try_clone().map_err(|error| KeeperError::Launch { text: format!("spawn: {error}") })?;
         match keeper.spawn(spawn).await {
             Err(KeeperError::Lost) => keepers.changed().await.map_err(|_| KeeperError::Lost)?,
             Err(KeeperError::Silent) => {

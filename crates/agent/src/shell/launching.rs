@@ -94,7 +94,7 @@ impl Shell {
         prepared: Prepared,
         launch: &Launch,
         wanted: &Assignment,
-    ) -> Result<SpawnOrder, serde_json::Error> {
+    ) -> Result<Spawn, serde_json::Error> {
         let Prepared { extracted, manifest, interpreter } = prepared;
         let config = &self.config;
         let env = environment(
@@ -107,17 +107,17 @@ impl Shell {
         );
         let (program, arg0, args) = match interpreter {
             None => (
-                SpawnProgram::Opened(extracted.executable, extracted.program),
+                Program::Opened { file: extracted.executable.into(), path: extracted.program },
                 manifest.command,
                 manifest.args,
             ),
             Some((path, mut words)) => {
                 words.push(extracted.program.display().to_string());
                 words.extend(manifest.args);
-                (SpawnProgram::Path(path.clone()), path.display().to_string(), words)
+                (Program::Path(path.clone()), path.display().to_string(), words)
             }
         };
-        Ok(SpawnOrder {
+        Ok(Spawn {
             id: key(&config.node, &launch.id),
             program,
             arg0,
@@ -162,44 +162,6 @@ impl Shell {
     fn search_path(&self) -> String {
         let path = self.config.environment.iter().find(|(name, _)| name == "PATH");
         path.map(|(_, value)| value.clone()).unwrap_or_default()
-    }
-}
-
-/// A [`Spawn`] that can be made again: a keeper may be lost between asking and answering.
-pub(super) struct SpawnOrder {
-    pub id: String,
-    pub program: SpawnProgram,
-    pub arg0: String,
-    pub args: Vec<String>,
-    pub env: Vec<(String, String)>,
-    pub cwd: PathBuf,
-    pub logs: PathBuf,
-    pub note: String,
-}
-
-pub(super) enum SpawnProgram {
-    Opened(std::fs::File, PathBuf),
-    Path(PathBuf),
-}
-
-impl SpawnOrder {
-    pub(super) fn spawn(&self) -> std::io::Result<Spawn> {
-        let program = match &self.program {
-            SpawnProgram::Opened(file, path) => {
-                Program::Opened { file: file.try_clone()?.into(), path: path.clone() }
-            }
-            SpawnProgram::Path(path) => Program::Path(path.clone()),
-        };
-        Ok(Spawn {
-            id: self.id.clone(),
-            program,
-            arg0: self.arg0.clone(),
-            args: self.args.clone(),
-            env: self.env.clone(),
-            cwd: self.cwd.clone(),
-            logs: self.logs.clone(),
-            note: self.note.clone(),
-        })
     }
 }
 
