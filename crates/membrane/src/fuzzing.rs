@@ -6,12 +6,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
 use crate::log::{LogLine, record};
 use crate::wire::frame::{Decoder, encode};
-use crate::wire::{IdArgs, Message, NameArgs, Request, SpawnArgs, UpgradeArgs};
+use crate::wire::{Call, Message, Request};
 
 /// What a stream of frames was read as.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,13 +49,7 @@ pub fn frame(payload: &[u8], fds: usize) -> Result<Vec<u8>, String> {
 /// Reads a payload as the keeper does: the request's id and call. Arguments that don't fit are an error.
 pub fn request(payload: &[u8]) -> Result<(u64, String), String> {
     let Request { id, call, args } = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
-    match call.as_str() {
-        "spawn" => fits::<SpawnArgs>(args),
-        "stop" | "kill" | "forget" => fits::<IdArgs>(args),
-        "keep-sockets" | "sockets" => fits::<NameArgs>(args),
-        "upgrade" => fits::<UpgradeArgs>(args),
-        _ => Ok(()),
-    }?;
+    Call::read(call.clone(), args).map_err(|e| e.to_string())?;
     Ok((id, call))
 }
 
@@ -81,8 +72,4 @@ pub fn log_record_of(line: &LogLine) -> Vec<u8> {
     record::append(&mut out, &record::stamp(line.at), line.stream, line.text.as_bytes(), line.more);
     out.pop();
     out
-}
-
-fn fits<T: DeserializeOwned>(args: Value) -> Result<(), String> {
-    serde_json::from_value::<T>(args).map(drop).map_err(|e| e.to_string())
 }

@@ -85,6 +85,40 @@ pub(crate) enum Event {
     Other,
 }
 
+/// A call and its arguments, read.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Attach,
+    Spawn(SpawnArgs),
+    Stop(IdArgs),
+    Kill(IdArgs),
+    Forget(IdArgs),
+    KeepSockets(NameArgs),
+    Sockets(NameArgs),
+    Shutdown,
+    Upgrade(UpgradeArgs),
+    /// Something a newer client says.
+    Other(String),
+}
+
+impl Call {
+    /// Reads what a request asks; an error when the arguments don't fit the call.
+    pub fn read(call: String, args: Value) -> serde_json::Result<Self> {
+        Ok(match call.as_str() {
+            "attach" => Self::Attach,
+            "spawn" => Self::Spawn(serde_json::from_value(args)?),
+            "stop" => Self::Stop(serde_json::from_value(args)?),
+            "kill" => Self::Kill(serde_json::from_value(args)?),
+            "forget" => Self::Forget(serde_json::from_value(args)?),
+            "keep-sockets" => Self::KeepSockets(serde_json::from_value(args)?),
+            "sockets" => Self::Sockets(serde_json::from_value(args)?),
+            "shutdown" => Self::Shutdown,
+            "upgrade" => Self::Upgrade(serde_json::from_value(args)?),
+            _ => Self::Other(call),
+        })
+    }
+}
+
 /// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SpawnArgs {

@@ -4,16 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::client::Answer;
 use super::replica::Key;
 use super::server::Server;
 use crate::wire::frame::{Frame, MAX_FDS};
-use crate::wire::{
-    Failure, FailureKind, IdArgs, Message, NameArgs, Process, Request, SpawnArgs, UpgradeArgs,
-};
+use crate::wire::{Call, Failure, FailureKind, Message, Process, Request};
 
 /// How much of a list goes into one frame, far below a frame's limit.
 const LIST_BYTES: usize = 256 << 10;
@@ -24,36 +21,34 @@ impl Server {
     /// Does what one frame asks. An error ends the connection: what came was no request.
     pub fn handle(&mut self, client: u32, frame: Frame) -> io::Result<()> {
         let Request { id, call, args } = serde_json::from_slice(&frame.payload)?;
-        let answer = match call.as_str() {
-            "attach" => {
+        let answer = match Call::read(call, args) {
+            Ok(Call::Attach) => {
                 self.attach(client, id);
                 return Ok(());
             }
-            "spawn" => parse(args).and_then(|args: SpawnArgs| self.spawn(args, frame.fds)).map(value),
-            "stop" => self.with_replica(args, |server, key, args| {
-                server.stop(key, Duration::from_millis(args.grace_ms));
-                Ok(())
-            }),
-            "kill" => self.with_replica(args, |server, key, _| {
-                server.kill(key);
-                Ok(())
-            }),
-            "forget" => self.with_replica(args, Self::forget),
-            "keep-sockets" => self.keep_sockets(args, frame.fds),
-            "sockets" => self.sockets(args),
-            "shutdown" => {
+            Ok(Call::Spawn(args)) => self.spawn(args, frame.fds).map(value),
+            Ok(Call::Stop(args)) => {
+                let grace = Duration::from_millis(args.grace_ms);
+                self.key(&args.id).map(|key| self.stop(key, grace)).map(done)
+            }
+            Ok(Call::Kill(args)) => self.key(&args.id).map(|key| self.kill(key)).map(done),
+            Ok(Call::Forget(args)) => self.forget(&args.id).map(done),
+            Ok(Call::KeepSockets(args)) => self.keep_sockets(args.name, frame.fds).map(done),
+            Ok(Call::Sockets(args)) => self.sockets(&args.name),
+            Ok(Call::Shutdown) => {
                 self.leave(Some((client, id)), Duration::ZERO);
                 return Ok(());
             }
-            "upgrade" => {
-                let result = parse(args).map(|args: UpgradeArgs| self.upgrade(&args.program, (client, id)));
+            Ok(Call::Upgrade(args)) => {
                 // it returns only when it failed
-                result.and_then(|error| Err(refused(format!("upgrade the keeper: {error}"))))
+                let error = self.upgrade(&args.program, (client, id));
+                Err(refused(format!("upgrade the keeper: {error}")))
             }
-            other => {
-                let text = format!("this keeper does not know the call {other:?}");
+            Ok(Call::Other(call)) => {
+                let text = format!("this keeper does not know the call {call:?}");
                 Err(Failure { kind: FailureKind::Unsupported, text })
             }
+            Err(error) => Err(refused(format!("understand the call: {error}"))),
         };
         self.answer(client, id, answer);
         Ok(())
@@ -83,17 +78,17 @@ impl Server {
     }
 
     /// The exit has been taken note of.
-    fn forget(&mut self, key: Key, args: &IdArgs) -> Result<(), Failure> {
+    fn forget(&mut self, id: &str) -> Result<(), Failure> {
+        let key = self.key(id)?;
         if self.replicas.get(&key).is_some_and(|replica| !replica.ended) {
-            return Err(refused(format!("forget {}: it has not ended", args.id)));
+            return Err(refused(format!("forget {id}: it has not ended")));
         }
         self.replicas.remove(&key);
-        self.ids.remove(&args.id);
+        self.ids.remove(id);
         Ok(())
     }
 
-    fn keep_sockets(&mut self, args: Value, fds: Vec<OwnedFd>) -> Answer {
-        let NameArgs { name } = parse(args)?;
+    fn keep_sockets(&mut self, name: String, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         if fds.is_empty() {
             self.sockets.remove(&name);
         } else if self.sockets.len() >= MAX_NAMES && !self.sockets.contains_key(&name) {
@@ -101,34 +96,24 @@ impl Server {
         } else {
             self.sockets.insert(name, fds);
         }
-        Ok((Value::Bool(true), Vec::new()))
+        Ok(())
     }
 
-    fn sockets(&mut self, args: Value) -> Answer {
-        let NameArgs { name } = parse(args)?;
-        let kept = self.sockets.get(&name).into_iter().flatten().take(MAX_FDS);
+    fn sockets(&self, name: &str) -> Answer {
+        let kept = self.sockets.get(name).into_iter().flatten().take(MAX_FDS);
         let copies = kept.map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>();
         let copies = copies.map_err(|error| refused(format!("hand out {name}: {error}")))?;
         Ok((Value::Bool(true), copies))
     }
 
-    fn with_replica(
-        &mut self,
-        args: Value,
-        act: impl FnOnce(&mut Self, Key, &IdArgs) -> Result<(), Failure>,
-    ) -> Answer {
-        let args: IdArgs = parse(args)?;
-        let Some(key) = self.ids.get(&args.id).copied() else {
-            let text = format!("there is no {}", args.id);
-            return Err(Failure { kind: FailureKind::Unknown, text });
-        };
-        act(self, key, &args)?;
-        Ok((Value::Bool(true), Vec::new()))
+    fn key(&self, id: &str) -> Result<Key, Failure> {
+        let unknown = || Failure { kind: FailureKind::Unknown, text: format!("there is no {id}") };
+        self.ids.get(id).copied().ok_or_else(unknown)
     }
 }
 
-fn parse<T: DeserializeOwned>(args: Value) -> Result<T, Failure> {
-    serde_json::from_value(args).map_err(|error| refused(format!("understand the call: {error}")))
+fn done((): ()) -> (Value, Vec<OwnedFd>) {
+    (Value::Bool(true), Vec::new())
 }
 
 fn value(process: Process) -> (Value, Vec<OwnedFd>) {
