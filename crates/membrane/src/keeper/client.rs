@@ -14,8 +14,9 @@ use crate::wire::frame::Decoder;
 use crate::wire::outbox::Outbox;
 use crate::wire::{Failure, Message, peer, transport};
 
-/// More clients at once are turned away.
-const MAX_CLIENTS: usize = 64;
+/// More clients at once are turned away. Every node of a machine is one, and there may be 1000, twice over while one
+/// mesh takes over from another.
+const MAX_CLIENTS: usize = 4096;
 /// A client that lets this much wait for it is given up: it will come back and ask for the state.
 const MAX_BACKLOG: usize = 32 << 20;
 /// How long no connection is accepted after descriptors ran out.

@@ -56,6 +56,19 @@ async fn two_hundred_start_and_end_quickly_and_cost_little() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_of_a_large_mesh_has_its_connection() {
+    let nest = Nest::new();
+    let (first, _) = nest.attach().await;
+    let mut others = Vec::new();
+    for _ in 0..200 {
+        others.push(nest.attach().await.0);
+    }
+    assert!(others.iter().all(|other| other.keeper.pid() == first.keeper.pid()));
+    drop(others);
+    first.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_list_comes_in_parts() {
     let nest = Nest::new();
     let (mut client, _) = nest.attach().await;
