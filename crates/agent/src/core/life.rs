@@ -153,7 +153,8 @@ impl Core {
         let job = replica.launch.workload == Workload::Job;
         self.emit(EventKind::ProcessExit, &app, Some(&name), reason.clone());
         match phase {
-            Phase::Ready { .. } if job && exit.is_some_and(Exit::is_success) => {
+            // A short job may have ended before it was known to run.
+            Phase::Ready { .. } | Phase::Spawning if job && exit.is_some_and(Exit::is_success) => {
                 if let Some(replica) = self.replicas.get_mut(&name) {
                     replica.phase = Phase::Completed;
                     replica.message.clear();

@@ -48,6 +48,21 @@ fn that_a_job_is_done_is_written_down_before_its_process_is_forgotten() {
 }
 
 #[test]
+fn a_job_that_ends_before_it_is_known_to_run_is_done() {
+    let mut rig = Rig::new();
+    rig.want(&of(Workload::Job, "a"), 1);
+    let id = rig.took_prepare();
+    rig.tell(Input::Prepared(id.clone(), portless()));
+    rig.took_spawn();
+    rig.exit(&id, 0);
+    rig.tell(Input::Spawned { id: id.clone(), pid: 7, port: 0 });
+    assert_eq!(rig.took_kill(), id);
+    assert_eq!(rig.state_of(&id), Some(Completed));
+    rig.pass(Duration::from_secs(600));
+    rig.asks_nothing();
+}
+
+#[test]
 fn a_job_that_fails_is_tried_again() {
     let mut rig = Rig::new();
     rig.want(&of(Workload::Job, "a"), 1);
