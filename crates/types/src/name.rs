@@ -16,9 +16,12 @@ pub struct NameError {
     text: String,
 }
 
+/// The most bytes of a DNS label.
+const MAX_LABEL: usize = 63;
+
 fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
-    (1..=63).contains(&bytes.len())
+    (1..=MAX_LABEL).contains(&bytes.len())
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         && bytes.first() != Some(&b'-')
         && bytes.last() != Some(&b'-')
@@ -119,6 +122,21 @@ label!(
     /// A namespace of records; `default` unless told otherwise.
     Namespace, "namespace"
 );
+
+impl ReplicaName {
+    /// `{app}-{suffix}`, the app's name cut where the whole would be too long for a label.
+    pub fn of(app: &AppName, suffix: &str) -> Result<Self, NameError> {
+        let room = MAX_LABEL.saturating_sub(suffix.len() + 1);
+        let stem = app.as_str();
+        Self::new(&format!("{}-{suffix}", &stem[..stem.len().min(room)]))
+    }
+
+    /// Whether it was made of this app's name. Two apps whose names differ only where they were cut can't be told apart.
+    #[must_use]
+    pub fn is_of(&self, app: &AppName) -> bool {
+        self.0.rsplit_once('-').is_some_and(|(_, suffix)| Self::of(app, suffix).as_ref() == Ok(self))
+    }
+}
 
 impl Default for Namespace {
     fn default() -> Self {

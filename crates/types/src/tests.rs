@@ -12,6 +12,21 @@ fn digests_read_back_and_refuse_anything_else() {
 }
 
 #[test]
+fn a_replica_is_known_by_the_name_of_its_app_however_long_that_is() {
+    for length in [1, 56, 57, 58, 63] {
+        let app = AppName::new(&"a".repeat(length)).unwrap();
+        let replica = ReplicaName::of(&app, "x2y3z").unwrap();
+        assert_eq!(replica.as_str().len(), (length + 6).min(63));
+        assert!(replica.is_of(&app));
+        assert!(!replica.is_of(&AppName::new("b").unwrap()));
+    }
+    let (billing, replica) =
+        (AppName::new("billing").unwrap(), ReplicaName::new("billing-v2-x2y3z").unwrap());
+    assert!(!replica.is_of(&billing) && replica.is_of(&AppName::new("billing-v2").unwrap()));
+    assert!(!ReplicaName::new("billing").unwrap().is_of(&billing));
+}
+
+#[test]
 fn names_are_dns_labels() {
     for good in ["a", "billing", "node-1", "0x", &"a".repeat(63)] {
         assert!(AppName::new(good).is_ok(), "{good}");

@@ -34,9 +34,6 @@ impl Rng {
         let suffix: String = (0..SUFFIX)
             .map(|place| char::from(ALPHABET[usize::try_from((bits >> (5 * place)) & 31).unwrap_or(0)]))
             .collect();
-        let stem = app.as_str();
-        let stem = &stem[..stem.len().min(62 - SUFFIX)];
-        ReplicaName::new(&format!("{stem}-{suffix}"))
-            .expect("an app's name and a label's characters are a label")
+        ReplicaName::of(app, &suffix).expect("an app's name and a label's characters are a label")
     }
 }
