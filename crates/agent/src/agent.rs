@@ -1,19 +1,19 @@
 //! The agent from outside: what it needs, how it is started, and its two ways to end.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use fabric::Fabric;
+use genome::Node;
 use membrane::{KeeperConfig, KeeperError};
 use repo::Repo;
 use soul::TrustStore;
 use telemetry::Event;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use types::{AppName, Digest, NodeName, Nutrients, ReplicaName, Signer, Timestamp};
+use types::{AppName, Digest, NodeName, ReplicaName, Signer, Timestamp};
 
 use crate::core::Timing;
 use crate::shell::{Command, Shell};
@@ -22,18 +22,8 @@ use crate::{Planner, Ports};
 /// What an agent is.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The node it is the agent of.
-    pub node: NodeName,
-    /// The machine: nodes of one host share its ports.
-    pub host: String,
-    /// What it may promise to replicas.
-    pub capacity: Nutrients,
-    /// What constraints are matched against.
-    pub labels: BTreeMap<String, String>,
-    /// Where peers reach it.
-    pub addresses: Vec<String>,
-    /// The version of `mesh`.
-    pub version: String,
+    /// The node it is the agent of, as it is published.
+    pub node: Node,
     /// Where replicas of this node are extracted: `run/<node>`. Nobody else writes there.
     pub run_dir: PathBuf,
     /// Where they log: `logs/<node>`.

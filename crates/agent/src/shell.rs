@@ -95,7 +95,7 @@ impl Shell {
         let began = Instant::now();
         let seed = getrandom::u64().unwrap_or_default();
         let now = Now { mono: Duration::ZERO, wall: (deps.clock)() };
-        let core = Core::new(config.node.clone(), config.timing, seed, now);
+        let core = Core::new(config.node.node_id.clone(), config.timing, seed, now);
         let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
         let mut shell = Self {
             core,
@@ -195,8 +195,10 @@ impl Shell {
     /// Looks at the fabric, and tells the core when what it says has changed for this node.
     async fn look(&mut self) {
         let decided = self.deps.planner.decided();
-        let world =
-            World { assignments: decided.decision.of_node(&self.config.node), plans: decided.plan_notes() };
+        let world = World {
+            assignments: decided.decision.of_node(&self.config.node.node_id),
+            plans: decided.plan_notes(),
+        };
         if self.core.waits_for_trust() {
             self.look_at_trust().await;
         }

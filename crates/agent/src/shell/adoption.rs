@@ -18,7 +18,7 @@ impl Shell {
         processes.sort_by_key(|process| process.started_at);
         let mut adoption = Adoption::default();
         for process in processes {
-            let Some(id) = launch_of(&self.config.node, &process.id) else { continue };
+            let Some(id) = launch_of(&self.config.node.node_id, &process.id) else { continue };
             let launch = serde_json::from_str::<Launch>(&process.note).ok().filter(|launch| launch.id == id);
             let Some(launch) = launch else {
                 // A note of another version of mesh: a process that nobody can look after is ended.
@@ -44,10 +44,10 @@ impl Shell {
             });
         }
         if !adoption.processes.is_empty() {
-            tracing::info!(node = %self.config.node, processes = adoption.processes.len(), "takes over what runs");
+            tracing::info!(node = %self.config.node.node_id, processes = adoption.processes.len(), "takes over what runs");
         }
         let view = self.deps.fabric.view();
-        let node = &self.config.node;
+        let node = &self.config.node.node_id;
         let own = view.endpoints().filter(|record| record.node_id == *node);
         adoption.endpoints = own.map(|record| (**record).clone()).collect();
         let seen = view.observed.values().filter(|observed| observed.node_id == *node);

@@ -68,7 +68,7 @@ pub(super) const fn exit(exit: Exit) -> genome::Exit {
 
 impl Shell {
     pub(super) fn exited(&mut self, key: &str, how: Exit) {
-        let Some(id) = launch_of(&self.config.node, key) else { return };
+        let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {
             Input::Exited { id, exit: Some(exit(how)), last_line: last_line(logs).await }
@@ -76,12 +76,12 @@ impl Shell {
     }
 
     pub(super) fn stop(&mut self, id: &LaunchId, grace: Duration) {
-        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node, id));
+        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node.node_id, id));
         self.end(id, async move { keeper.stop(&name, grace).await });
     }
 
     pub(super) fn kill(&mut self, id: &LaunchId) {
-        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node, id));
+        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node.node_id, id));
         self.end(id, async move { keeper.kill(&name).await });
     }
 
@@ -104,7 +104,7 @@ impl Shell {
     pub(super) async fn attach_again(&mut self) {
         match Keeper::attach(self.deps.keeper.clone()).await {
             Ok((keeper, processes, events)) => {
-                tracing::warn!(node = %self.config.node, "the keeper was lost and is there again");
+                tracing::warn!(node = %self.config.node.node_id, "the keeper was lost and is there again");
                 self.keeper_retry = None;
                 self.keeper_events = events;
                 let adoption = self.found(processes).await;
@@ -114,7 +114,7 @@ impl Shell {
                 });
             }
             Err(error) => {
-                tracing::error!(node = %self.config.node, %error, "failed to attach to the keeper again");
+                tracing::error!(node = %self.config.node.node_id, %error, "failed to attach to the keeper again");
                 if self.stopping.is_some() {
                     self.end_without_keeper().await;
                 }

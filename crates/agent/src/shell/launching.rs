@@ -102,7 +102,7 @@ impl Shell {
             &manifest.env,
             &wanted.release.env,
             launch,
-            &config.node,
+            &config.node.node_id,
             &config.edge_url,
         );
         let (program, arg0, args) = match interpreter {
@@ -118,7 +118,7 @@ impl Shell {
             }
         };
         Ok(Spawn {
-            id: key(&config.node, &launch.id),
+            id: key(&config.node.node_id, &launch.id),
             program,
             arg0,
             args,
@@ -137,7 +137,7 @@ impl Shell {
             self.deps.ports.give_back(port);
         }
         let keeper = self.keeper.borrow().keeper.clone();
-        let (name, folder) = (key(&self.config.node, &id), self.folder(&id));
+        let (name, folder) = (key(&self.config.node.node_id, &id), self.folder(&id));
         self.tasks.spawn(async move {
             match keeper.forget(&name).await {
                 // What was never spawned, or was forgotten before, is forgotten.

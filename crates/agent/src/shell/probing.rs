@@ -30,7 +30,7 @@ impl Shell {
     }
 
     pub(super) fn drain(&mut self, app: &AppName, replica: ReplicaName, drain: u32) {
-        let drained = self.deps.traffic.drained(app, &self.config.node, &replica);
+        let drained = self.deps.traffic.drained(app, &self.config.node.node_id, &replica);
         let name = replica.clone();
         let task = self.spawn_task(async move {
             drained.await;

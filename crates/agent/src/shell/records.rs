@@ -1,6 +1,6 @@
 //! Records and events: what this node says, in the fabric and to people.
 
-use genome::{Endpoint, Node, Observed, Pressure, ReplicaState};
+use genome::{Endpoint, Observed, ReplicaState};
 use telemetry::{Event, EventKind};
 use tokio::time::Instant;
 use types::{AppName, PublicKey, ReplicaName};
@@ -10,23 +10,14 @@ use crate::core::{Draft, Input, Now, Observing};
 
 impl Shell {
     pub(super) fn publish_node(&self) -> Result<(), fabric::Refused> {
-        let config = &self.config;
-        let node = Node {
-            node_id: config.node.clone(),
-            host: config.host.clone(),
-            capacity: config.capacity,
-            labels: config.labels.clone(),
-            addresses: config.addresses.clone(),
-            version: config.version.clone(),
-            pressure: Pressure::None,
-        };
-        self.deps.fabric.publish_node(&node, &*self.deps.signer, (self.deps.clock)()).map(drop)
+        let (node, now) = (&self.config.node, (self.deps.clock)());
+        self.deps.fabric.publish_node(node, &*self.deps.signer, now).map(drop)
     }
 
     pub(super) fn remove_node(&self) {
         let now = (self.deps.clock)();
         said(
-            self.deps.fabric.remove_node(&self.config.node, &*self.deps.signer, now),
+            self.deps.fabric.remove_node(&self.config.node.node_id, &*self.deps.signer, now),
             "remove the node's record",
         );
     }
@@ -53,12 +44,12 @@ impl Shell {
         if let Some(drain) = self.drains.remove(replica) {
             drain.abort();
         }
-        let (node, key) = (&self.config.node, &*self.deps.signer);
+        let (node, key) = (&self.config.node.node_id, &*self.deps.signer);
         said(self.deps.fabric.remove_endpoint(app, node, replica, key, now.wall), "remove an endpoint");
     }
 
     pub(super) fn observe(&self, app: AppName, observing: Observing, now: Now) {
-        let (node, key) = (self.config.node.clone(), &*self.deps.signer);
+        let (node, key) = (self.config.node.node_id.clone(), &*self.deps.signer);
         match observing {
             Observing::Failed(failure) => {
                 let observed = Observed { node_id: node, app_name: app, failed: Some(failure) };
@@ -72,7 +63,7 @@ impl Shell {
 
     pub(super) fn emit(&self, draft: Draft, now: Now) {
         let Draft { kind, app, replica, message } = draft;
-        let node = &self.config.node;
+        let node = &self.config.node.node_id;
         let name = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let (of, who) =
             (name(app.as_ref().map(AppName::as_str)), name(replica.as_ref().map(ReplicaName::as_str)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, Planner, Ports, Timing, Traffic};
 use fabric::{Authority, Fabric, MeshId, Record, View};
-use genome::{Endpoint, Plan, Release, ReplicaState};
+use genome::{Endpoint, Node, Plan, Pressure, Release, ReplicaState};
 use membrane::{Keeper, KeeperConfig, LogLimits};
 use serde_json::{Value, json};
 use soul::{KeyStore, SecretKey, TrustStore};
@@ -121,12 +121,15 @@ impl Rig {
     pub async fn start(&mut self) {
         for (node, key) in self.node_keys.clone() {
             let config = Config {
-                node: node.clone(),
-                host: "here".into(),
-                capacity: Nutrients { cpu_milli: 100_000, memory_mb: 100_000 },
-                labels: BTreeMap::new(),
-                addresses: Vec::new(),
-                version: "v0".into(),
+                node: Node {
+                    node_id: node.clone(),
+                    host: "here".into(),
+                    capacity: Nutrients { cpu_milli: 100_000, memory_mb: 100_000 },
+                    labels: BTreeMap::new(),
+                    addresses: Vec::new(),
+                    version: "v0".into(),
+                    pressure: Pressure::None,
+                },
                 run_dir: self.dir.path().join("run").join(node.as_str()),
                 logs_dir: self.dir.path().join("logs").join(node.as_str()),
                 edge_url: "http://127.0.0.1:8080".into(),

@@ -38,12 +38,11 @@ pub(super) async fn start_agents(
 ) -> Result<Vec<(NodeName, AgentHandle)>, StartError> {
     let machine = Machine::read();
     let capacity = machine.share(config.nodes);
-    let labels = BTreeMap::from([("host".to_owned(), machine.host.clone())]);
     let describe = |name: &NodeName| Node {
         node_id: name.clone(),
         host: machine.host.clone(),
         capacity,
-        labels: labels.clone(),
+        labels: BTreeMap::from([("host".to_owned(), machine.host.clone())]),
         addresses: Vec::new(),
         version: config.version.clone(),
         pressure: Pressure::None,
@@ -68,12 +67,7 @@ pub(super) async fn start_agents(
             clock: Arc::new(|| SystemClock.now()),
         };
         let set_up = agent::Config {
-            node: name.clone(),
-            host: machine.host.clone(),
-            capacity,
-            labels: labels.clone(),
-            addresses: Vec::new(),
-            version: config.version.clone(),
+            node: describe(name),
             run_dir: config.paths.run().join(name.as_str()),
             logs_dir: config.paths.logs().join(name.as_str()),
             edge_url: edge_url.to_owned(),
