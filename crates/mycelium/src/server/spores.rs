@@ -53,11 +53,15 @@ pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Sto
     while let Some(frame) = body.frame().await {
         let piece =
             frame.map_err(|e| io::Error::other(e.to_string())).map(|f| f.into_data().unwrap_or_default());
+        if piece.as_ref().is_ok_and(Bytes::is_empty) {
+            continue;
+        }
         if sender.send(piece).await.is_err() {
             break;
         }
     }
-    drop(sender);
+    // Nobody takes it any more when storing has failed; then that is the answer.
+    let _ = sender.send(Ok(Bytes::new())).await;
     let stored = writing.await.map_err(ApiError::internal)?;
     stored.map(Json).map_err(|e| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, e.to_string()))
 }
@@ -80,7 +84,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?.map(Json)
 }
 
-/// The body as a blocking reader.
+/// The body as a blocking reader. An empty piece is its end: without one, the client left in the middle.
 struct Incoming {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     rest: Bytes,
@@ -90,12 +94,38 @@ impl Read for Incoming {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.rest.is_empty() {
             match self.receiver.blocking_recv() {
-                None => return Ok(0),
+                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the upload broke off")),
                 Some(piece) => self.rest = piece?,
+            }
+            if self.rest.is_empty() {
+                return Ok(0);
             }
         }
         let count = self.rest.len().min(into.len());
         self.rest.copy_to_slice(&mut into[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_whose_client_left_is_not_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = repo::Repo::open(dir.path()).unwrap();
+        let upload = |pieces: &[&'static str]| {
+            let (sender, receiver) = mpsc::channel(4);
+            pieces
+                .iter()
+                .for_each(|piece| sender.try_send(Ok(Bytes::from_static(piece.as_bytes()))).unwrap());
+            drop(sender);
+            repo.put(Incoming { receiver, rest: Bytes::new() })
+        };
+        let error = upload(&["half of ", "it"]).unwrap_err();
+        assert!(error.to_string().contains("broke off"), "{error}");
+        assert!(repo.list().unwrap().is_empty());
+        assert_eq!(upload(&["all of ", "it", ""]).unwrap().0, Digest::of(b"all of it"));
     }
 }
