@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use telemetry::Event;
 use tokio::sync::watch;
 
+/// The file that is written.
+const CURRENT: &str = "current.ndjson";
+/// The one before it.
+const PREVIOUS: &str = "previous.ndjson";
 /// How many bytes a file may grow to before it becomes the previous one.
 const FILE_BYTES: u64 = 4 << 20;
 /// How many of the last events are answered from memory.
@@ -42,12 +46,12 @@ impl EventLog {
     pub fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut ring = VecDeque::new();
-        for name in ["previous.ndjson", "current.ndjson"] {
-            for event in read(&dir.join(name))? {
+        for name in [PREVIOUS, CURRENT] {
+            for event in read(open(&dir.join(name))?)? {
                 remember(&mut ring, event);
             }
         }
-        let (file, bytes) = append_to(&dir.join("current.ndjson"))?;
+        let (file, bytes) = append_to(&dir.join(CURRENT))?;
         let last = ring.back().map_or(0, |event| event.seq);
         let state = State { dir: dir.to_owned(), file: Some(file), bytes, last, ring };
         Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), latest: watch::Sender::new(last) }) })
@@ -73,18 +77,23 @@ impl EventLog {
         self.shared.latest.subscribe()
     }
 
-    /// All events with a number above `since` that are still kept, oldest first.
+    /// All events with a number above `since` that are still kept, oldest first. Reads files: it blocks.
     pub fn after(&self, since: u64) -> io::Result<Vec<Event>> {
         let state = self.lock();
-        let newer = |event: &Event| event.seq > since;
-        if state.ring.front().is_none_or(|first| first.seq <= since + 1) {
-            return Ok(state.ring.iter().filter(|e| newer(e)).cloned().collect());
+        let recent: Vec<Event> = state.ring.iter().filter(|event| event.seq > since).cloned().collect();
+        let first = state.ring.front().map_or(0, |event| event.seq);
+        if first <= since.saturating_add(1) {
+            return Ok(recent);
         }
-        let dir = state.dir.clone();
+        // Opened before anybody can put them aside; what they lack, for want of space, the ring may have.
+        let files = [PREVIOUS, CURRENT].map(|name| open(&state.dir.join(name)));
         drop(state);
-        let mut events = read(&dir.join("previous.ndjson"))?;
-        events.extend(read(&dir.join("current.ndjson"))?);
-        events.retain(newer);
+        let mut events = Vec::new();
+        for file in files {
+            events.extend(read(file?)?);
+        }
+        events.retain(|event| event.seq > since && event.seq < first);
+        events.extend(recent);
         Ok(events)
     }
 
@@ -101,15 +110,23 @@ impl EventLog {
 impl State {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         if self.bytes >= FILE_BYTES && self.file.is_some() {
-            let current = self.dir.join("current.ndjson");
-            std::fs::rename(&current, self.dir.join("previous.ndjson"))?;
+            let current = self.dir.join(CURRENT);
+            match std::fs::rename(&current, self.dir.join(PREVIOUS)) {
+                // An earlier try got so far.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
             let (file, bytes) = append_to(&current)?;
             (self.file, self.bytes) = (Some(file), bytes);
         }
         if let Some(file) = &mut self.file {
             let mut line = serde_json::to_vec(event)?;
             line.push(b'\n');
-            file.write_all(&line)?;
+            if let Err(error) = file.write_all(&line) {
+                // A part may stand there, and would swallow the next line.
+                let _ = file.set_len(self.bytes);
+                return Err(error);
+            }
             self.bytes += line.len() as u64;
         }
         Ok(())
@@ -126,26 +143,31 @@ fn remember(ring: &mut VecDeque<Event>, event: Event) {
 /// Opens for appending; a line that a crash tore is ended first, so that it can't swallow the next one.
 fn append_to(path: &Path) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-    let bytes = file.seek(SeekFrom::End(0))?;
+    let mut bytes = file.seek(SeekFrom::End(0))?;
     if bytes > 0 {
         file.seek(SeekFrom::End(-1))?;
         let mut last = [0];
         file.read_exact(&mut last)?;
         if last != *b"\n" {
             file.write_all(b"\n")?;
+            bytes += 1;
         }
     }
     Ok((file, bytes))
 }
 
+/// A file to read from, if there is one.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
+    }
+}
+
 /// Every whole event of a file; torn lines are passed over.
-fn read(path: &Path) -> io::Result<Vec<Event>> {
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        file => file?,
-    };
+fn read(file: Option<File>) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
-    for line in BufReader::new(file.take(2 * FILE_BYTES)).split(b'\n') {
+    for line in file.into_iter().flat_map(|file| BufReader::new(file.take(2 * FILE_BYTES)).split(b'\n')) {
         events.extend(serde_json::from_slice::<Event>(&line?));
     }
     Ok(events)

@@ -49,3 +49,39 @@ fn the_files_are_bounded() {
     assert!(bytes <= 2 * FILE_BYTES + (128 << 10), "{bytes}");
     assert_eq!(log.after(199).unwrap().len(), 1);
 }
+
+#[test]
+fn a_number_that_never_comes_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path()).unwrap();
+    log.record(event("x"));
+    assert!(numbers(&log, u64::MAX).is_empty());
+}
+
+#[test]
+fn what_found_no_room_on_disk_is_not_missing_between_what_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path()).unwrap();
+    (0..RING).for_each(|_| log.record(event("x")));
+    let file = log.lock().file.take();
+    log.record(event("lost on disk"));
+    log.lock().file = file;
+    log.record(event("x"));
+    assert_eq!(numbers(&log, 0), (1..=RING as u64 + 2).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_change_of_files_that_failed_half_way_is_finished_by_the_next_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let current = dir.path().join(CURRENT);
+    let log = EventLog::open(dir.path()).unwrap();
+    let message = "m".repeat(256 << 10);
+    while std::fs::metadata(&current).unwrap().len() < FILE_BYTES {
+        log.record(event(&message));
+    }
+    std::fs::rename(&current, dir.path().join(PREVIOUS)).unwrap();
+    log.record(event("x"));
+    let last = *log.latest().borrow();
+    drop(log);
+    assert_eq!(*EventLog::open(dir.path()).unwrap().latest().borrow(), last);
+}

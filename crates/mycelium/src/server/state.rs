@@ -186,7 +186,9 @@ pub(super) async fn why(
 ) -> Result<Json<Why>, ApiError> {
     let app = name(&app)?;
     let status = state.app_status(&app)?;
-    let mut events = state.events.after(0).map_err(ApiError::internal)?;
+    let log = state.events.clone();
+    let all = tokio::task::spawn_blocking(move || log.after(0)).await.map_err(ApiError::internal)?;
+    let mut events = all.map_err(ApiError::internal)?;
     events.retain(|event| event.app.as_ref() == Some(&app));
     events.drain(..events.len().saturating_sub(WHY_EVENTS));
     let said = status.replicas.iter().filter(|r| !r.message.is_empty());

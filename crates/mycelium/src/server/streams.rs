@@ -76,7 +76,9 @@ async fn follow_events(log: &EventLog, query: &EventQuery, to: &LineSender) -> R
     let mut tail = query.tail;
     loop {
         latest.borrow_and_update();
-        let mut events = log.after(since).map_err(drop)?;
+        let source = log.clone();
+        let newer = tokio::task::spawn_blocking(move || source.after(since)).await.map_err(drop)?;
+        let mut events = newer.map_err(drop)?;
         since = events.last().map_or(since, |event| event.seq);
         if let Some(app) = &query.app {
             events.retain(|event| event.app.as_ref() == Some(app));
