@@ -96,7 +96,11 @@ impl Rotating {
         if self.bytes >= FILE_BYTES {
             let mut old = self.path.clone().into_os_string();
             old.push(".1");
-            fs::rename(&self.path, old)?;
+            match fs::rename(&self.path, old) {
+                // An earlier try got so far.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
             *self = Self::open(&self.path)?;
         }
         let written = self.file.write(bytes)?;
