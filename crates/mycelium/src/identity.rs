@@ -74,7 +74,11 @@ pub fn ensure(paths: &Paths, operator: &PublicKey) -> Result<(MeshFile, bool), I
     let linked = std::fs::hard_link(&temporary.0, &path);
     std::fs::remove_file(&temporary.0).map_err(refused)?;
     match linked {
-        Ok(()) => Ok((file, true)),
+        Ok(()) => {
+            // Records are signed for this mesh from now on: its name must not go with a power cut.
+            std::fs::File::open(&paths.state).and_then(|dir| dir.sync_all()).map_err(refused)?;
+            Ok((file, true))
+        }
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => load(paths).map(|file| (file, false)),
         Err(e) => Err(refused(e)),
     }
