@@ -20,8 +20,7 @@ pub(crate) fn replicas(logs: &Path, app: &AppName, only: Option<&ReplicaName>) -
     let mut found = Vec::new();
     for (node, dir) in folders::<NodeName>(logs) {
         for (replica, dir) in folders::<ReplicaName>(&dir) {
-            let of_app = replica.as_str().rsplit_once('-').is_some_and(|(name, _)| name == app.as_str());
-            if of_app && only.is_none_or(|only| *only == replica) {
+            if replica.is_of(app) && only.is_none_or(|only| *only == replica) {
                 found.push(ReplicaLog { node: node.clone(), replica, dir });
             }
         }
@@ -47,19 +46,22 @@ pub(crate) async fn send(
     let mut changes = state.fabric.subscribe();
     let mut followed: Vec<ReplicaLog> = Vec::new();
     let mut tail = query.tail.unwrap_or(usize::MAX);
+    let mut look = true;
     loop {
-        let mut lines = Vec::new();
-        for log in replicas(&logs, app, query.replica.as_ref()) {
-            if followed.iter().all(|known| known.dir != log.dir) {
-                let last = follow.add(&log.dir.to_string_lossy(), &log.dir, tail).unwrap_or_default();
-                lines.extend(last.into_iter().map(|line| of(&log, line)));
-                followed.push(log);
+        if std::mem::take(&mut look) {
+            let mut lines = Vec::new();
+            for log in replicas(&logs, app, query.replica.as_ref()) {
+                if followed.iter().all(|known| known.dir != log.dir) {
+                    let last = follow.add(&log.dir.to_string_lossy(), &log.dir, tail).unwrap_or_default();
+                    lines.extend(last.into_iter().map(|line| of(&log, line)));
+                    followed.push(log);
+                }
             }
+            lines.sort_by_key(|line| line.at);
+            to.send(&lines).await?;
+            // What a new replica wrote before it was noticed is wanted whole.
+            tail = usize::MAX;
         }
-        lines.sort_by_key(|line| line.at);
-        to.send(&lines).await?;
-        // What a new replica wrote before it was noticed is wanted whole.
-        tail = usize::MAX;
         tokio::select! {
             next = follow.next() => {
                 let next = next.map_err(drop)?;
@@ -69,7 +71,7 @@ pub(crate) async fn send(
                 }).collect();
                 to.send(&lines).await?;
             }
-            _ = changes.changed() => {}
+            _ = changes.changed() => look = true,
             () = to.closed() => return Err(()),
         }
     }
