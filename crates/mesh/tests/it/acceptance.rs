@@ -1,7 +1,6 @@
 //! The acceptance tests of the specification, and its quick start as printed.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{Place, get, kill, workload};
 
@@ -57,30 +56,9 @@ fn acceptance_2_update_blue_green() {
     let old: Vec<_> = before.as_array().unwrap().iter().map(|r| r["pid"].as_i64().unwrap()).collect();
     assert_eq!(old.len(), 2);
 
-    let over = AtomicBool::new(false);
-    let (url, over) = (&mesh.url, &over);
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(move || {
-                    let mut count = 0;
-                    while !over.load(Ordering::Relaxed) {
-                        let answer = get(url, "/billing/hello");
-                        assert_eq!(answer.status, 200, "{answer:?}");
-                        count += 1;
-                    }
-                    count
-                })
-            })
-            .collect();
-        let second = place.billing("v0.2.0");
-        let ran = place.mesh(&format!("deploy {second}")).good();
-        over.store(true, Ordering::Relaxed);
-        assert!(ran.stdout.starts_with("billing v0.2.0 ready 2/2 http://"), "{}", ran.shown());
-        for client in clients {
-            assert!(client.join().unwrap() > 0);
-        }
-    });
+    let second = place.billing("v0.2.0");
+    let ran = mesh.while_asked("/billing/hello", || place.mesh(&format!("deploy {second}")).good());
+    assert!(ran.stdout.starts_with("billing v0.2.0 ready 2/2 http://"), "{}", ran.shown());
     let after = place.json("ps");
     for replica in after.as_array().unwrap() {
         assert_eq!((replica["version"].as_str(), replica["state"].as_str()), (Some("v0.2.0"), Some("ready")));

@@ -1,8 +1,6 @@
 //! `mesh upgrade`: no request fails, no replica notices.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crate::support::{Place, get};
+use crate::support::Place;
 
 #[test]
 fn a_new_mesh_takes_over_without_a_failed_request() {
@@ -11,35 +9,13 @@ fn a_new_mesh_takes_over_without_a_failed_request() {
     place.mesh(&format!("deploy {} -instances 2", place.billing("v0.1.0"))).good();
     let pids = || place.json("ps").as_array().unwrap().iter().map(|r| r["pid"].clone()).collect::<Vec<_>>();
     let (before, old) = (pids(), mesh.child.id());
-    let over = AtomicBool::new(false);
-    let (url, over) = (&mesh.url.clone(), &over);
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(move || {
-                    let mut count = 0;
-                    while !over.load(Ordering::Relaxed) {
-                        let answer = get(url, "/billing/hello");
-                        assert_eq!(answer.status, 200, "{answer:?}");
-                        count += 1;
-                    }
-                    count
-                })
-            })
-            .collect();
-        let ran = place.mesh("upgrade");
-        over.store(true, Ordering::Relaxed);
-        for client in clients {
-            assert!(client.join().unwrap() > 0);
-        }
-        ran.good();
-    });
+    mesh.while_asked("/billing/hello", || place.mesh("upgrade")).good();
     assert_eq!(mesh.ended(), 0, "{}", place.log());
     let status = place.json("status");
     assert_ne!(status["pid"], old);
     assert_eq!(
         (status["nodes"].as_array().unwrap().len(), &status["edge"]["url"]),
-        (2, &url.as_str().into())
+        (2, &mesh.url.as_str().into())
     );
     assert_eq!(pids(), before);
     place.mesh("down").good();

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::panic::AssertUnwindSafe;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -126,6 +128,30 @@ impl Running<'_> {
     /// `GET path` at the edge.
     pub fn get(&self, path: &str) -> Response {
         get(&self.url, path)
+    }
+
+    /// Does `work` while four clients ask for `path` as fast as they can; every answer is a 200.
+    pub fn while_asked<T>(&self, path: &str, work: impl FnOnce() -> T) -> T {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let ask = || {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let answer = self.get(path);
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    count += 1;
+                }
+                count
+            };
+            let clients: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            // Caught, or the clients would go on for ever.
+            let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+            over.store(true, Ordering::Relaxed);
+            for client in clients {
+                assert!(client.join().unwrap() > 0);
+            }
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Sends a signal to the foreground process.
