@@ -33,6 +33,15 @@ pub(crate) async fn open(
     Ok(listeners)
 }
 
+/// Lets go of what a predecessor left under `name`: nobody is to wait there any more. Whether there was anything.
+pub(crate) async fn close(keeper: &Keeper, name: &str) -> Result<bool, StartError> {
+    let kept = !keeper.sockets(name).await?.is_empty();
+    if kept {
+        keeper.keep_sockets(name, Vec::new()).await?;
+    }
+    Ok(kept)
+}
+
 /// Whether this is what would be bound now. A port that was left to the system stays what it became.
 fn fits(listener: &TcpListener, wanted: SocketAddr) -> bool {
     listener

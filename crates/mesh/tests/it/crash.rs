@@ -30,6 +30,21 @@ fn a_killed_mesh_loses_nothing_and_a_new_one_goes_on_with_it() {
 }
 
 #[test]
+fn a_door_that_the_next_mesh_does_not_have_is_closed() {
+    let place = Place::new();
+    let mut mesh = place.start("-edge 127.0.0.1:0");
+    let addresses = |place: &Place| place.json("status")["edge"]["addresses"].as_array().unwrap().clone();
+    let both = addresses(&place);
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    let _again = place.start("");
+    assert_eq!(addresses(&place), both[..1]);
+    let second = both[1].as_str().unwrap().trim_start_matches("http://");
+    let refused = std::net::TcpStream::connect(second).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
 fn an_exit_while_the_mesh_was_away_is_known_to_the_next() {
     let place = Place::new();
     let mut mesh = place.start("");

@@ -8,6 +8,9 @@ use membrane::Keeper;
 use crate::config::{Config, StartError};
 use crate::{Tls, sockets};
 
+/// What the keeper calls the sockets for workloads.
+const WORKLOADS: &str = "edge-workloads";
+
 /// What the edge listens on: for everybody, and (with TLS) plainly for the workloads here.
 pub(super) struct Doors {
     public: Vec<Vec<TcpListener>>,
@@ -20,12 +23,20 @@ impl Doors {
         let workers = config.edge_workers.unwrap_or_else(default_workers);
         let mut public = Vec::new();
         for (number, address) in config.edge.iter().enumerate() {
-            public.push(sockets::open(keeper, &format!("edge-{number}"), *address, workers).await?);
+            public.push(sockets::open(keeper, &public_name(number), *address, workers).await?);
+        }
+        // A predecessor may have had more.
+        let mut number = public.len();
+        while sockets::close(keeper, &public_name(number)).await? {
+            number += 1;
         }
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let workloads = match config.tls {
-            Tls::Off => None,
-            _ => Some(sockets::open(keeper, "edge-workloads", loopback, workers).await?),
+            Tls::Off => {
+                sockets::close(keeper, WORKLOADS).await?;
+                None
+            }
+            _ => Some(sockets::open(keeper, WORKLOADS, loopback, workers).await?),
         };
         Ok(Self { public, workloads })
     }
@@ -57,6 +68,11 @@ impl Doors {
         }
         Ok(())
     }
+}
+
+/// What the keeper calls the sockets of one public address.
+fn public_name(number: usize) -> String {
+    format!("edge-{number}")
 }
 
 pub(super) fn default_workers() -> usize {
