@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use mycelium::Paths;
-use mycelium::client::Client;
+use mycelium::client::{Client, ClientError};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -54,6 +54,20 @@ impl Context {
     /// A client of the mesh of this state.
     pub fn client(&self) -> Result<Client, Failure> {
         Ok(Client::new(self.paths()?.socket()))
+    }
+
+    /// What a running mesh answers to `call`; nothing where none runs.
+    pub fn if_running<T>(
+        &self,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<Option<T>, Failure> {
+        self.block_on(async {
+            match call.await {
+                Ok(answer) => Ok(Some(answer)),
+                Err(ClientError::NotRunning(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     /// Runs a command's asynchronous part.

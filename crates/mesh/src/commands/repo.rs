@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use mycelium::api::SporeInfo;
-use mycelium::client::ClientError;
 use soul::TrustStore;
 
 use crate::context::Context;
@@ -53,14 +52,7 @@ fn list(context: &Context, dir: Option<PathBuf>, json: bool) -> Result<(), Failu
         Some(dir) => read(context, Some(dir))?,
         None => {
             let client = context.client()?;
-            let asked = context.block_on(async {
-                match client.spores().await {
-                    Ok(rows) => Ok(Some(rows)),
-                    Err(ClientError::NotRunning(_)) => Ok(None),
-                    Err(error) => Err(error.into()),
-                }
-            })?;
-            asked.map_or_else(|| read(context, None), Ok)?
+            context.if_running(client.spores())?.map_or_else(|| read(context, None), Ok)?
         }
     };
     if json {

@@ -1,6 +1,5 @@
 //! `mesh version`: which binary this is, and which one runs.
 
-use mycelium::client::ClientError;
 use serde_json::json;
 
 use crate::cli::VERSION;
@@ -19,13 +18,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
-    let running = context.block_on(async {
-        match client.version().await {
-            Ok(version) => Ok(Some(version)),
-            Err(ClientError::NotRunning(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    })?;
+    let running = context.if_running(client.version())?;
     if args.json {
         context.out.json(&json!({ "version": VERSION, "running": running }))?;
         return Ok(Code::Ok);
