@@ -142,12 +142,6 @@ impl AgentHandle {
         let _ = self.commands.send(Command::SporeArrived(digest));
     }
 
-    /// Somebody may be trusted who wasn't. The trust store and the records are watched anyway, the store
-    /// once a second while a replica waits for it; this saves that second.
-    pub fn trust_changed(&self) {
-        let _ = self.commands.send(Command::TrustChanged);
-    }
-
     /// Resolves when the agent has ended without being asked to: it failed, and its node is looked after by nobody.
     pub async fn ended(&self) {
         self.commands.closed().await;

@@ -33,7 +33,6 @@ pub(crate) enum Command {
     Stop(oneshot::Sender<()>),
     Detach(oneshot::Sender<()>),
     SporeArrived(Digest),
-    TrustChanged,
 }
 
 /// What a task has to report.
@@ -142,7 +141,6 @@ impl Shell {
                     }
                     Some(Command::Detach(done)) => break Some(done),
                     Some(Command::SporeArrived(digest)) => self.tell(Input::SporeArrived(digest)).await,
-                    Some(Command::TrustChanged) => self.tell(Input::TrustChanged).await,
                     None => break None,
                 },
                 event = self.keeper_events.next(), if self.keeper_retry.is_none() => match event {

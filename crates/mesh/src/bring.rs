@@ -63,8 +63,7 @@ async fn resolve(client: &Client, text: &str) -> Result<Digest, Failure> {
     if let Ok(digest) = text.parse() {
         return Ok(digest);
     }
-    let is_prefix = (4..64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let spores = if is_prefix { client.spores().await? } else { Vec::new() };
+    let spores = if target::is_beginning(text) { client.spores().await? } else { Vec::new() };
     let mut found = spores.iter().map(|s| s.digest).filter(|digest| digest.to_string().starts_with(text));
     match (found.next(), found.next()) {
         (Some(digest), None) => Ok(digest),

@@ -66,13 +66,17 @@ pub fn open_repo(context: &Context, dir: Option<&Path>) -> Result<Repo, Failure>
     Ok(Repo::open(dir)?)
 }
 
+/// Whether a digest may be meant that begins so.
+pub fn is_beginning(text: &str) -> bool {
+    (4..64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// A digest, or the one in the repo that begins so.
 fn resolve(repo: &Repo, text: &str) -> Result<Digest, Failure> {
     if let Ok(digest) = text.parse() {
         return Ok(digest);
     }
-    let is_prefix = (4..64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let digests: Vec<Digest> = if is_prefix {
+    let digests: Vec<Digest> = if is_beginning(text) {
         let all = repo.list()?.into_iter().map(|stored| stored.digest);
         all.filter(|digest| digest.to_string().starts_with(text)).collect()
     } else {

@@ -5,7 +5,6 @@ mod doors;
 mod end;
 mod start;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use edge::Edge;
@@ -32,7 +31,6 @@ pub struct App {
     endings: mpsc::Receiver<Ending>,
     _socket: ApiSocket,
     lock: Option<StateLock>,
-    addresses: Vec<SocketAddr>,
 }
 
 /// How a mesh ended.
@@ -67,23 +65,5 @@ impl App {
     #[must_use]
     pub fn edge_url(&self) -> &str {
         &self.shared.edge_status.url
-    }
-
-    /// The addresses that the edge listens on.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    /// Where metrics are served.
-    #[must_use]
-    pub fn admin_url(&self) -> Option<&str> {
-        self.shared.admin.as_deref()
-    }
-
-    /// The keeper's process.
-    #[must_use]
-    pub fn keeper_pid(&self) -> Option<u32> {
-        self.shared.keeper_pid
     }
 }

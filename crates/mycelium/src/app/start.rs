@@ -80,13 +80,12 @@ impl App {
         known_again(&state.fabric).await;
         edge.routes().set(&routes::table(&state.fabric.view()));
 
-        let addresses = doors.addresses();
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             version: config.version.clone(),
             warmup_ms: u64::try_from(config.warmup.as_millis()).unwrap_or(u64::MAX),
             started_at: SystemClock.now(),
-            edge_status: edge_status(&config, &addresses, doors.local_address(true)),
+            edge_status: edge_status(&config, &doors.addresses(), doors.local_address(true)),
             keeper_pid: Some(keeper.pid()),
             paths: config.paths.clone(),
             fabric: state.fabric.clone(),
@@ -102,19 +101,8 @@ impl App {
         doors.serve(&edge)?;
         let (socket, tasks) = spawn_tasks(&shared, admin.map(|(_, listener)| listener))?;
         let (fabric, events, lock) = (state.fabric, state.events, Some(state.lock));
-        let app = Self {
-            agents,
-            edge,
-            fabric,
-            keeper,
-            events,
-            shared,
-            tasks,
-            endings,
-            _socket: socket,
-            lock,
-            addresses,
-        };
+        let app =
+            Self { agents, edge, fabric, keeper, events, shared, tasks, endings, _socket: socket, lock };
         let (version, nodes, edge) = (&config.version, config.nodes, app.edge_url());
         app.say(&format!("mesh {version} started, {nodes} nodes, edge at {edge}"));
         if let Some(predecessor) = state.predecessor {
