@@ -104,6 +104,10 @@ pub struct AgentHandle {
     task: JoinHandle<()>,
 }
 
+/// Tells an agent of spores; keeps it no longer than its handle does.
+#[derive(Debug, Clone)]
+pub struct Arrivals(mpsc::WeakUnboundedSender<Command>);
+
 impl Agent {
     /// An agent of this shape; nothing happens yet.
     #[must_use]
@@ -117,6 +121,15 @@ impl Agent {
         let shell = Shell::start(self.config, self.deps).await?;
         let task = tokio::spawn(shell.run(receiver));
         Ok(AgentHandle { commands, task })
+    }
+}
+
+impl Arrivals {
+    /// A spore that may have been missing or damaged is in the repository. An agent that has ended needs none.
+    pub fn arrived(&self, digest: Digest) {
+        if let Some(commands) = self.0.upgrade() {
+            let _ = commands.send(Command::SporeArrived(digest));
+        }
     }
 }
 
@@ -137,9 +150,10 @@ impl AgentHandle {
         self.task.abort_handle()
     }
 
-    /// A spore that may have been missing is in the repository.
-    pub fn spore_arrived(&self, digest: Digest) {
-        let _ = self.commands.send(Command::SporeArrived(digest));
+    /// Where this agent hears of spores.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(self.commands.downgrade())
     }
 
     /// Resolves when the agent has ended without being asked to: it failed, and its node is looked after by nobody.

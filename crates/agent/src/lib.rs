@@ -14,7 +14,7 @@ mod probe;
 mod retire;
 mod shell;
 
-pub use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, StartError, Traffic};
+pub use agent::{Agent, AgentHandle, Arrivals, BoxFuture, Config, Deps, StartError, Traffic};
 pub use core::{
     Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,
     Observing, PlanNote, Probe, Timing, Unprepared, World,

@@ -56,6 +56,7 @@ impl Api {
             edge: Edge::new(edge::Config::default()),
             events: EventLog::open(&paths.events()).expect("a usable folder"),
             repo: Repo::open(paths.repo()).expect("a usable folder"),
+            arrivals: Vec::new(),
             trust: Arc::new(TrustStore::open(&paths.trust()).expect("a usable folder")),
             clock: SystemClock,
             paths,

@@ -113,7 +113,7 @@ async fn a_missing_spore_runs_as_soon_as_it_is_there() {
     let waiting = rig.sees("billing", Backoff).await;
     assert!(waiting.message.contains("is not in the repository"), "{}", waiting.message);
     rig.repo.put(bytes.as_slice()).unwrap();
-    rig.agents.values().for_each(|agent| agent.spore_arrived(release.digest));
+    rig.agents.values().for_each(|agent| agent.arrivals().arrived(release.digest));
     rig.serves("billing", &release, 1).await;
     rig.stop().await;
 }

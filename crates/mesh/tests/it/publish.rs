@@ -1,6 +1,6 @@
 //! `mesh publish`
 
-use crate::support::{Place, session};
+use crate::support::{Place, kill, session};
 
 #[test]
 fn the_digest_is_all_that_goes_to_stdout() {
@@ -14,6 +14,27 @@ fn the_digest_is_all_that_goes_to_stdout() {
         ran,
         place.mesh(&format!("publish {path} {path} -repo repo -json")).good()
     ]));
+}
+
+#[test]
+fn a_replica_that_refused_a_damaged_spore_starts_when_it_is_published_again() {
+    let place = Place::new();
+    let mesh = place.start("");
+    let spore = place.billing("v0.1.0");
+    place.mesh(&format!("deploy {spore}")).good();
+    let stored = place
+        .state()
+        .join("repo")
+        .join(format!("{}.spore", place.json("status")["apps"][0]["digest"].as_str().unwrap()));
+    let bytes = std::fs::read(&stored).unwrap();
+    std::fs::remove_file(&stored).unwrap();
+    std::fs::write(&stored, &bytes[..bytes.len() - 1]).unwrap();
+    let since = place.last_event();
+    kill(place.json("ps")[0]["pid"].as_i64().unwrap());
+    place.event(since, "the refusal", |event| event["kind"] == "spore-refused");
+    place.mesh(&format!("publish {spore}")).good();
+    place.event(since, "the new one", |event| event["kind"] == "endpoint-register");
+    assert_eq!(mesh.get("/billing/hello").status, 200);
 }
 
 #[test]

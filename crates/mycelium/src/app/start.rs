@@ -94,6 +94,7 @@ impl App {
             events: state.events.clone(),
             admin: admin.as_ref().map(|(url, _)| url.clone()),
             repo: state.repo,
+            arrivals: agents.iter().map(|(_, agent)| agent.arrivals()).collect(),
             trust: state.trust,
             clock: SystemClock,
             ending,

@@ -47,6 +47,7 @@ pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Sto
     let (sender, receiver) = mpsc::channel(4);
     let writing = tokio::task::spawn_blocking(move || {
         let (digest, path) = state.repo.put(Incoming { receiver, rest: Bytes::new() })?;
+        state.arrivals.iter().for_each(|agent| agent.arrived(digest));
         Ok::<_, repo::Error>(Stored { digest, path })
     });
     let mut body = http_body_util::Limited::new(body, MAX_SPORE);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use agent::{Decided, Planner};
+use agent::{Arrivals, Decided, Planner};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) fabric: Fabric,
     pub(crate) planner: Arc<Planner>,
     pub(crate) repo: Repo,
+    /// Who is told of spores.
+    pub(crate) arrivals: Vec<Arrivals>,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) edge: Edge,
     pub(crate) events: EventLog,
