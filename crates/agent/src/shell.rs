@@ -76,7 +76,9 @@ pub(crate) struct Shell {
     held: BTreeMap<LaunchId, Held>,
     drains: BTreeMap<ReplicaName, AbortHandle>,
     probes: BTreeMap<LaunchId, AbortHandle>,
-    /// Whom the trust store trusted when it was last looked at.
+    /// How many preparations were begun and have not reported.
+    preparing: u32,
+    /// Whom the trust store trusted when it was last looked at: never later than what a refusal was based on.
     trusted: Vec<PublicKey>,
     /// When it is looked at next, if a replica waits for it.
     trust_at: Instant,
@@ -110,6 +112,7 @@ impl Shell {
             held: BTreeMap::new(),
             drains: BTreeMap::new(),
             probes: BTreeMap::new(),
+            preparing: 0,
             trusted: Vec::new(),
             trust_at: began,
             world: None,
@@ -170,11 +173,13 @@ impl Shell {
         match report {
             Report::Input(input) => {
                 if let Input::Unprepared(id, _) = &input {
+                    self.preparing -= 1;
                     self.held.remove(id);
                 }
                 self.tell(input).await;
             }
             Report::Prepared(id, prepared) => {
+                self.preparing -= 1;
                 let facts = prepared.facts();
                 self.held.entry(id.clone()).or_default().prepared = Some(prepared);
                 self.tell(Input::Prepared(id, facts)).await;

@@ -16,6 +16,11 @@ use crate::prepare::{self, Order, Prepared};
 impl Shell {
     pub(super) fn prepare(&mut self, id: LaunchId, wanted: Box<Assignment>) {
         self.held.insert(id.clone(), Held::default());
+        if self.preparing == 0 && !self.core.waits_for_trust() {
+            // Should it be refused, what changes from here on is news, and nothing before.
+            self.trusted = self.trusted_now();
+        }
+        self.preparing += 1;
         let (reporter, extracting) = (self.reporter.clone(), Arc::clone(&self.extracting));
         let (repo, into) = (self.deps.repo.clone(), self.folder(&id));
         let (trust, fabric) = (Arc::clone(&self.deps.trust), self.deps.fabric.clone());

@@ -88,7 +88,7 @@ impl Shell {
     }
 
     /// Whom this machine and the mesh trust.
-    fn trusted_now(&self) -> Vec<PublicKey> {
+    pub(super) fn trusted_now(&self) -> Vec<PublicKey> {
         let own = self.deps.trust.list().unwrap_or_default().into_iter().map(|trusted| trusted.public_key);
         let view = self.deps.fabric.view();
         own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect()

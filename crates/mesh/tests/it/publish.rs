@@ -33,7 +33,12 @@ fn a_replica_that_refused_a_damaged_spore_starts_when_it_is_published_again() {
     kill(place.json("ps")[0]["pid"].as_i64().unwrap());
     place.event(since, "the refusal", |event| event["kind"] == "spore-refused");
     place.mesh(&format!("publish {spore}")).good();
-    place.event(since, "the new one", |event| event["kind"] == "endpoint-register");
+    let mut refusals = 0;
+    place.event(since, "the new one", |event| {
+        refusals += usize::from(event["kind"] == "spore-refused");
+        event["kind"] == "endpoint-register"
+    });
+    assert_eq!(refusals, 1, "said once");
     assert_eq!(mesh.get("/billing/hello").status, 200);
 }
 
