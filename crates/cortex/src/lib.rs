@@ -16,6 +16,7 @@ mod effective;
 mod place;
 mod ring;
 mod room;
+mod shares;
 mod sticky;
 #[cfg(test)]
 mod testing;

@@ -2,9 +2,9 @@
 //!
 //! First everything that is there is kept ([`Placement::keep`]), so that a newcomer never drives out what
 //! runs. Then the empty slots are filled, every app's first ones before any app's second ones: each goes to
-//! the node that has fewest of the app, the next on the ring among several. What counts there is what is ready
-//! and what fills an *earlier* slot: so a decision stays the same while its outcome comes to light, in whatever
-//! order it does. Last, where an app is two or more replicas deeper on one node than on another with room, one
+//! the node that has fewest of the app, among several to the next on the ring that has not yet its share of all
+//! apps. What counts there is what is ready and what fills an *earlier* slot: so a decision stays the same while
+//! its outcome comes to light, in whatever order it does. Last, where an app is two or more replicas deeper on one node than on another with room, one
 //! moves over, a new one if there is one; nothing else ever moves.
 
 use std::cmp::Reverse;
@@ -15,6 +15,7 @@ use types::{AppName, NodeName, Nutrients, Workload};
 
 use crate::ring::{self, Ring};
 use crate::room::{Ask, Room};
+use crate::shares::Shares;
 use crate::{Planned, World, effective};
 
 /// The state of a decision while it is made.
@@ -166,58 +167,67 @@ impl<'a> Placement<'a> {
     }
 
     fn fill_empty(&mut self) {
+        if self.apps.iter().all(|app| (0..app.wanted).all(|slot| app.is_filled(slot))) {
+            return;
+        }
+        let mut shares = self.shares();
         let mut order: Vec<(u32, u64, usize)> = Vec::new();
         for (index, app) in self.apps.iter_mut().enumerate() {
-            if (0..app.wanted).all(|slot| app.is_filled(slot)) {
-                continue;
-            }
             (app.settled, app.least) = (app.ready_places().collect(), 0);
+            app.ready_places().for_each(|place| shares.give(place, app.release.nutrients));
             order.extend((0..app.wanted).map(|slot| (slot, app.generation, index)));
         }
         order.sort_unstable();
         let mut hopeless = Hopeless::default();
         for (slot, _, app) in order {
             if !self.apps[app].is_filled(slot) {
-                self.fill_slot(app, slot, &mut hopeless);
+                self.fill_slot(app, slot, &shares, &mut hopeless);
             }
             let app = &mut self.apps[app];
             if let Some(place) = app.slots.get(&slot)
                 && !app.is_ready(slot)
             {
                 app.settled.add(*place);
+                shares.give(*place, app.release.nutrients);
             }
         }
     }
 
-    fn fill_slot(&mut self, app: usize, slot: u32, hopeless: &mut Hopeless) {
+    fn shares(&self) -> Shares {
+        let wanted = self.apps.iter().map(|app| (app.release.nutrients, app.wanted));
+        Shares::new(self.room.capacities(), wanted)
+    }
+
+    fn fill_slot(&mut self, app: usize, slot: u32, shares: &Shares, hopeless: &mut Hopeless) {
         let ask = self.apps[app].ask();
         if hopeless.covers(app, &ask) {
             return;
         }
-        match self.find(app, slot) {
+        match self.find(app, slot, shares) {
             Some(place) => self.put(app, slot, place),
             None => hopeless.add(app, &ask),
         }
     }
 
-    /// The node for one more replica: of those that fit and have fewest, the first on the ring.
-    fn find(&mut self, app: usize, slot: u32) -> Option<usize> {
+    /// The node for one more replica: of those that fit and have fewest, the first on the ring that has not
+    /// yet its share.
+    fn find(&mut self, app: usize, slot: u32, shares: &Shares) -> Option<usize> {
         let room = &self.room;
         let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
         let app = &mut self.apps[app];
         let ask = app.ask();
-        let mut best: Option<(u32, usize)> = None;
+        let mut best: Option<((u32, bool), usize)> = None;
         for place in ring.walk(ring::point(app.hash, slot)) {
-            let load = app.settled.of(place);
-            if best.is_some_and(|(least, _)| load >= least) || !room.fits(place, &ask) {
+            let rank = (app.settled.of(place), shares.is_full(place));
+            if best.is_some_and(|(least, _)| rank >= least) || !room.fits(place, &ask) {
                 continue;
             }
-            best = Some((load, place));
-            if load <= app.least {
+            best = Some((rank, place));
+            if rank <= (app.least, false) {
                 break;
             }
         }
-        let (load, place) = best?;
+        let ((load, _), place) = best?;
         app.least = load;
         Some(place)
     }

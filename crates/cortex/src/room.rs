@@ -65,6 +65,10 @@ impl<'a> Room<'a> {
         self.nodes.iter().map(|node| &node.node_id)
     }
 
+    pub(crate) fn capacities(&self) -> impl Iterator<Item = Nutrients> {
+        self.nodes.iter().map(|node| node.capacity)
+    }
+
     pub(crate) fn name(&self, place: usize) -> &'a NodeName {
         &self.nodes[place].node_id
     }

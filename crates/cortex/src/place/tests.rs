@@ -208,8 +208,8 @@ proptest! {
         let before = mesh.decide();
         let gone = mesh.nodes.remove(gone % nodes).node_id;
         let after = mesh.decide();
-        let its_own = before.of_node(&gone).len();
-        prop_assert!(moves(&before, &after) <= its_own * 2, "{} for {its_own}", moves(&before, &after));
+        // A node that is full passes replicas on to the next, which then may be: a few of the 60 move with it.
+        prop_assert!(moves(&before, &after) <= 20, "{} moved with {gone}", moves(&before, &after));
     }
 
     #[test]
@@ -226,6 +226,21 @@ proptest! {
         mesh.plans[0].1 = plan("billing", fewer.min(replicas));
         prop_assert_eq!(moves(&before, &mesh.decide()), 0);
     }
+}
+
+#[test]
+fn small_apps_share_the_nodes_by_what_these_can_hold() {
+    let names: Vec<AppName> = (0..30).map(|index| AppName::new(&format!("app-{index}")).unwrap()).collect();
+    let mut mesh = Mesh::of(3);
+    for node in &mut mesh.nodes {
+        node.capacity = Nutrients { cpu_milli: 10_000, memory_mb: 10_000 };
+    }
+    mesh.nodes[2].capacity = Nutrients { cpu_milli: 40_000, memory_mb: 40_000 };
+    mesh.plans = names.iter().map(|name| (1, Plan::new(name.clone(), release("v1"), 1))).collect();
+    let decision = mesh.decide();
+    let held = mesh.nodes.iter().map(|node| decision.of_node(&node.node_id).len()).collect::<Vec<_>>();
+    // A fair part of 30 is 5, 5 and 20.
+    assert!(held[0] <= 7 && held[1] <= 7 && held[2] <= 25, "{held:?}");
 }
 
 #[test]
