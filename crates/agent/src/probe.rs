@@ -8,7 +8,7 @@
 mod owner;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -52,14 +52,18 @@ pub(crate) async fn ready(target: &Target, within: Duration) -> Result<(), Strin
                 false => last = format!("another process listens on its port {}", target.port),
             },
             Ok(Err(reason)) => last = reason,
-            Err(_) => return Err(not_ready(within, &last)),
+            Err(_) => break,
         }
         let wait = (began.elapsed() / WAIT_PART).clamp(FIRST_WAIT, LAST_WAIT);
         if Instant::now() + wait >= end {
-            return Err(not_ready(within, &last));
+            break;
         }
         sleep(wait).await;
     }
+    if listens_on_ipv6_only(target.port).await {
+        last = format!("it listens on ::1 alone; let it listen on 127.0.0.1:{}", target.port);
+    }
+    Err(format!("not ready within {} ms: {last}", within.as_millis()))
 }
 
 /// Asks once.
@@ -67,8 +71,12 @@ pub(crate) async fn live(target: &Target) -> Result<(), String> {
     once(target).await
 }
 
-fn not_ready(within: Duration, last: &str) -> String {
-    format!("not ready within {} ms: {last}", within.as_millis())
+/// What `localhost` means to some runtimes; the mesh asks and routes over IPv4.
+async fn listens_on_ipv6_only(port: u16) -> bool {
+    let takes = async |ip: IpAddr| {
+        matches!(timeout(ONE_ANSWER, TcpStream::connect(SocketAddr::new(ip, port))).await, Ok(Ok(_)))
+    };
+    !takes(Ipv4Addr::LOCALHOST.into()).await && takes(Ipv6Addr::LOCALHOST.into()).await
 }
 
 async fn once(target: &Target) -> Result<(), String> {

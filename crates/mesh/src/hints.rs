@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use edge::EdgeError;
-use mycelium::StartError;
 use mycelium::client::ClientError;
 use mycelium::identity::IdentityError;
+use mycelium::{NotOurs, StartError};
 
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -85,6 +85,15 @@ fn of_start(failure: Failure, error: &StartError) -> Failure {
             }
             std::io::ErrorKind::AddrInUse => failure.hint(elsewhere("-edge", *addr)),
             _ => failure,
+        },
+        StartError::State { path, source } => match source.get_ref().and_then(|e| e.downcast_ref::<NotOurs>())
+        {
+            Some(NotOurs::Writable { .. }) => failure.hint(format!(
+                "it says what runs and whom to trust: `chmod go-w {}` if all in it is yours, or --state DIR",
+                path.display()
+            )),
+            Some(NotOurs::Owner { .. }) => failure.hint("start the mesh as that user, or with --state DIR"),
+            None => failure,
         },
         StartError::Admin { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
             failure.hint(elsewhere("-admin", *address))

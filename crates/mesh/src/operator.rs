@@ -125,6 +125,7 @@ pub fn first_use(context: &Context, paths: &Paths) -> Result<(), Failure> {
     if !matches!(identity::load(paths), Err(identity::IdentityError::Missing(_))) {
         return Ok(());
     }
+    paths.claim()?;
     let (key, created) = KeyStore::open(&paths.keys())?.ensure(KEY)?;
     if created {
         context.out.note(format_args!("created operator key {KEY}: {}", key.fingerprint()));

@@ -33,5 +33,5 @@ mod traffic;
 
 pub use app::{App, Outcome, Remains, RunError};
 pub use config::{Config, StartError};
-pub use paths::Paths;
+pub use paths::{NotOurs, Paths};
 pub use tls::{Tls, TlsError};

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::config::StartError;
+
 /// The folders of one mesh on one machine. Everything is created on use, for its owner only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -32,6 +34,15 @@ impl Paths {
             state: base("XDG_STATE_HOME", ".local/state")?,
             config: base("XDG_CONFIG_HOME", ".config")?,
         })
+    }
+
+    /// Makes both folders, or refuses one that others may change: programs are started from the one, and the
+    /// other says whom to trust.
+    pub fn claim(&self) -> Result<(), StartError> {
+        for dir in [&self.state, &self.config] {
+            own_dir(dir).map_err(|source| StartError::State { path: dir.clone(), source })?;
+        }
+        Ok(())
     }
 
     /// The identity of the mesh and its operators' public keys.
@@ -117,4 +128,69 @@ pub(crate) fn by_descriptor(dir: &std::fs::File, name: &std::ffi::OsStr) -> Path
 pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// A folder that somebody else may change: what lies in it can't be relied on.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOurs {
+    /// By its mode.
+    #[error("others may write to it (mode {mode:04o})")]
+    Writable {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// By its owner.
+    #[error("it belongs to the user {owner}, and this is the user {user}")]
+    Owner {
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        user: u32,
+    },
+}
+
+fn own_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    private_dir(dir)?;
+    let meta = std::fs::metadata(dir)?;
+    let (mode, owner, user) =
+        (meta.permissions().mode() & 0o7777, meta.uid(), rustix::process::geteuid().as_raw());
+    let wrong = if mode & 0o022 != 0 {
+        NotOurs::Writable { mode }
+    } else if owner != user {
+        NotOurs::Owner { owner, user }
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_folder_that_others_may_change_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b");
+        own_dir(&dir).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o7777, 0o700);
+        for mode in [0o755, 0o750, 0o700] {
+            std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+            own_dir(&dir).unwrap();
+        }
+        for (mode, said) in [(0o777, "0777"), (0o770, "0770"), (0o1777, "1777"), (0o702, "0702")] {
+            std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+            let refused = own_dir(&dir).unwrap_err();
+            assert_eq!(refused.to_string(), format!("others may write to it (mode {said})"));
+        }
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused() {
+        let root = Path::new("/proc/1");
+        let ours = rustix::process::geteuid().is_root();
+        assert_eq!(own_dir(root).is_ok(), ours, "the first process is root's");
+    }
 }

@@ -112,3 +112,13 @@ fn a_listener_is_found_whatever_address_it_is_bound_to() {
         assert_eq!(owner::listens(std::process::id(), port), Some(true), "{address}");
     }
 }
+
+#[tokio::test]
+async fn a_service_on_ipv6_alone_is_told_where_to_listen() {
+    // A machine without IPv6 has no such services.
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let port = listener.local_addr().unwrap().port();
+    let said = ready(&target(port, Check::Tcp), Duration::from_millis(50)).await;
+    let told = format!("it listens on ::1 alone; let it listen on 127.0.0.1:{port}");
+    assert_eq!(said, Err(format!("not ready within 50 ms: {told}")));
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use membrane::Process;
 
@@ -63,7 +64,8 @@ impl Shell {
             .iter()
             .filter_map(|process| Some(self.folder(&process.launch.id).file_name()?.to_owned()))
             .collect();
-        let tidied = std::fs::create_dir_all(path).and_then(|()| {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let tidied = made.and_then(|()| {
             std::fs::read_dir(path)?.try_for_each(|entry| {
                 let entry: std::fs::DirEntry = entry?;
                 if in_use.contains(&entry.file_name()) { Ok(()) } else { remove(&entry) }

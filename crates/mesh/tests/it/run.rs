@@ -1,5 +1,7 @@
 //! `mesh run`
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 
 use crate::support::{Place, session};
@@ -134,4 +136,17 @@ fn a_broken_identity_is_named() {
     std::fs::write(place.state().join("mesh.json"), "{ garbage").unwrap();
     let ran = place.mesh("run -edge 127.0.0.1:0").ended(1);
     assert!(ran.stderr.contains("mesh.json"), "{}", ran.shown());
+}
+
+#[test]
+fn a_state_folder_that_others_may_change_is_refused() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.state()).unwrap();
+    std::fs::set_permissions(place.state(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ran = place.mesh("run -edge 127.0.0.1:0").ended(1);
+    let state = place.state().display().to_string();
+    let said = format!("failed to use {state}: others may write to it (mode 0777)");
+    assert!(ran.stderr.contains(&said), "{}", ran.shown());
+    assert!(ran.stderr.contains(&format!("chmod go-w {state}")), "{}", ran.shown());
+    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0, "nothing was left in it");
 }

@@ -34,7 +34,7 @@ use crate::lock::{Held, StateLock};
 use crate::nodes::Nodes;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, paths, routes, settle, takeover, tls};
+use crate::{admin, clock, counters, identity, routes, settle, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -141,8 +141,7 @@ struct State {
 
 impl State {
     async fn open(config: &Config) -> Result<Self, StartError> {
-        let dir = &config.paths.state;
-        paths::private_dir(dir).map_err(|source| StartError::State { path: dir.clone(), source })?;
+        config.paths.claim()?;
         let (lock, predecessor) = take_state(config).await?;
         let mesh = identity::load(&config.paths)?;
         let nodes = Nodes::load(&config.paths.node_keys(), config.nodes)?;

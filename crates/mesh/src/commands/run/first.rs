@@ -15,6 +15,7 @@ pub fn start(context: &Context, paths: &Paths) -> Result<(), Failure> {
     if !matches!(identity::load(paths), Err(identity::IdentityError::Missing(_))) {
         return Ok(());
     }
+    paths.claim()?;
     let (_, created) = identity::ensure(paths, &operator(context, paths)?)?;
     if created {
         context.out.note(format_args!("created mesh in {}", paths.state.display()));
