@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use spore::{Identity, Packed, Source, Template};
+use spore::{Identity, PackError, Packed, Source, Template};
 use types::{Signer, Timestamp};
 
 use crate::exit::Code;
@@ -52,7 +52,10 @@ pub fn pack(
     let unwritten = |e| Failure::new(format_args!("failed to write {}: {e}", path.display()));
     let packed = File::create(&temporary)
         .map_err(unwritten)
-        .and_then(|mut out| Ok(spore::pack(template, &source, signer, &mut out)?))
+        .and_then(|mut out| match spore::pack(template, &source, signer, &mut out) {
+            Err(PackError::Write(error)) => Err(unwritten(error)),
+            packed => Ok(packed?),
+        })
         .and_then(|packed| fs::rename(&temporary, &path).map(|()| packed).map_err(unwritten))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok((path, packed))

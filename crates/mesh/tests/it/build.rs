@@ -60,3 +60,18 @@ fn files_come_with_it() {
         shown.shown()
     );
 }
+
+#[test]
+fn a_spore_that_can_not_be_written_whole_is_named_and_leaves_nothing() {
+    let place = Place::new();
+    std::fs::write(place.work().join("program"), vec![7; 300_000]).unwrap();
+    let built = place.command();
+    // What a full disk does to a write, for this process alone: 64 KiB is the longest file.
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$@\"", "sh"]).arg(built.get_program());
+    limited.envs(built.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(place.work());
+    let line = "build -manifest billing.json -binary program -out spores";
+    let ran = place.run(line, limited.args(line.split_whitespace())).ended(1);
+    assert!(ran.stderr.contains("failed to write spores/billing-v0.1.0.spore: "), "{}", ran.shown());
+    assert_eq!(std::fs::read_dir(place.work().join("spores")).unwrap().count(), 0);
+}
