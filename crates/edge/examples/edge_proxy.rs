@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let [listen, backends @ ..] = addresses.as_slice() else { return Err("LISTEN BACKEND...".into()) };
     let targets = backends.iter().enumerate();
-    let targets = targets.map(|(i, &addr)| Target { id: format!("app/bench/{i}"), addr, protocol }).collect();
+    let targets = targets
+        .map(|(i, &addr)| Target { id: format!("app/bench/{i}"), reach: addr.into(), protocol })
+        .collect();
     let apps = BTreeMap::from([(AppName::new("app")?, targets)]);
     let edge = Edge::new(config);
     edge.routes().set(&Table { apps, balance: Balance::RoundRobin });

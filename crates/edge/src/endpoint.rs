@@ -3,12 +3,12 @@
 //! Drain is exact. A worker first counts a request as open and then looks at the flag; who drains first sets the
 //! flag and then looks at the counts. Both in sequentially consistent order: one of the two sees the other.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::reach::Reach;
 use crate::table::{Protocol, Target};
 
 /// The first pause of an endpoint that failed; doubled with each further failure.
@@ -25,7 +25,7 @@ pub(crate) struct Alone(pub AtomicUsize);
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub id: String,
-    pub addr: SocketAddr,
+    pub reach: Reach,
     pub protocol: Protocol,
     draining: AtomicBool,
     /// Open requests, by worker.
@@ -41,7 +41,7 @@ impl Endpoint {
     pub(crate) fn new(target: &Target, workers: usize) -> Self {
         Self {
             id: target.id.clone(),
-            addr: target.addr,
+            reach: target.reach.clone(),
             protocol: target.protocol,
             draining: AtomicBool::new(false),
             open: (0..workers).map(|_| Alone::default()).collect(),
@@ -52,7 +52,7 @@ impl Endpoint {
     }
 
     pub(crate) fn is(&self, target: &Target) -> bool {
-        self.id == target.id && self.addr == target.addr && self.protocol == target.protocol
+        self.id == target.id && self.reach == target.reach && self.protocol == target.protocol
     }
 
     /// Counts a request as open, unless the endpoint drains.

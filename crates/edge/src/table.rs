@@ -1,9 +1,9 @@
 //! The routing table: which apps exist and where their ready replicas listen.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-
 use types::AppName;
+
+use crate::reach::Reach;
 
 /// All an edge knows about where requests go. Replaced as a whole by [`crate::Routes::set`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Table {
 pub struct Target {
     /// `app/node/replica`: unique, never used again for another replica.
     pub id: String,
-    /// Where it listens.
-    pub addr: SocketAddr,
+    /// How to get to it.
+    pub reach: Reach,
     /// What it speaks.
     pub protocol: Protocol,
 }

@@ -23,14 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::http1::head::Head;
-use crate::io::Buffers;
+use crate::io::{Buffers, Far};
 use crate::routes::Routes;
 use stamp::{Ids, Stamp};
 use view::{Upstream, View};
@@ -241,7 +240,7 @@ impl Worker {
         if !endpoint.set_aside() {
             return;
         }
-        tracing::info!(endpoint = endpoint.id, addr = %endpoint.addr, why, "endpoint set aside");
+        tracing::info!(endpoint = endpoint.id, at = %endpoint.reach, why, "endpoint set aside");
         let worker = self.clone();
         tokio::task::spawn_local(async move {
             while endpoint.is_aside() {
@@ -249,9 +248,9 @@ impl Worker {
                 if endpoint.is_draining() {
                     return;
                 }
-                match timeout(worker.config.limits.connect, TcpStream::connect(endpoint.addr)).await {
-                    Ok(Ok(_)) => endpoint.put_back(),
-                    _ => endpoint.probe_failed(),
+                match Far::connect(&endpoint.reach, worker.config.limits.connect).await {
+                    Ok(_) => endpoint.put_back(),
+                    Err(_) => endpoint.probe_failed(),
                 }
             }
             tracing::info!(endpoint = endpoint.id, "endpoint is back");

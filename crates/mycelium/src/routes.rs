@@ -47,5 +47,6 @@ fn target(endpoint: &Endpoint) -> Option<Target> {
         (false, false) => return None,
     };
     let addr: SocketAddr = endpoint.url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()?;
-    Some(Target { id: id(&endpoint.app_name, &endpoint.node_id, &endpoint.replica), addr, protocol })
+    let id = id(&endpoint.app_name, &endpoint.node_id, &endpoint.replica);
+    Some(Target { id, reach: addr.into(), protocol })
 }

@@ -6,7 +6,11 @@ use super::Endpoint;
 use crate::table::{Protocol, Target};
 
 fn endpoint(workers: usize) -> Arc<Endpoint> {
-    let target = Target { id: "e".to_owned(), addr: ([127, 0, 0, 1], 1).into(), protocol: Protocol::Http1 };
+    let target = Target {
+        id: "e".to_owned(),
+        reach: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        protocol: Protocol::Http1,
+    };
     Arc::new(Endpoint::new(&target, workers))
 }
 

@@ -8,14 +8,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::net::RecvFlags;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
 use super::answer::Answer;
 use super::ask::{Ask, Refusal};
 use super::conn::{After, Conn};
 use super::head::Malformed;
+use crate::io::Far;
 use crate::mux::pick;
 use crate::table::Protocol;
 use crate::worker::view::{Open, Upstream};
@@ -23,9 +20,6 @@ use crate::worker::watch::{Phase, millis};
 
 /// A connection that was idle for less may carry a request that can't be repeated without being asked first.
 const SURELY_OPEN: Duration = Duration::from_millis(20);
-
-/// Looks without taking and without waiting.
-const PEEK: RecvFlags = RecvFlags::PEEK.union(RecvFlags::DONTWAIT);
 
 /// A request that is being carried to one endpoint.
 #[derive(Debug)]
@@ -90,7 +84,7 @@ impl UpstreamFault {
 /// A connection to a workload, in use.
 #[derive(Debug)]
 pub(crate) struct Up {
-    pub io: TcpStream,
+    pub io: Far,
     /// Whether it comes from the pool and nothing was sent on it since.
     pub idle: bool,
 }
@@ -178,11 +172,8 @@ impl Conn {
             }
         }
         let limit = self.worker.config.limits.connect;
-        let connecting = timeout(limit, TcpStream::connect(open.upstream.endpoint.addr));
-        let failed = |e| Fault::Upstream(UpstreamFault::Connect(e));
-        let io = connecting.await.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
-        // It works without, only slower.
-        let _ = io.set_nodelay(true);
+        let connecting = Far::connect(&open.upstream.endpoint.reach, limit);
+        let io = connecting.await.map_err(|e| Fault::Upstream(UpstreamFault::Connect(e)))?;
         self.over(flow, open, Up { io, idle: false }).await
     }
 
@@ -243,11 +234,11 @@ impl Flow {
 
 /// A pooled connection that is still open as far as can be told.
 fn take_pooled(open: &Open, may_repeat: bool, now: Instant) -> Option<Up> {
-    while let Some((io, since)) = open.upstream.take_idle() {
+    while let Some((mut io, since)) = open.upstream.take_idle() {
         // Nothing is to be read from an idle connection, unless it was closed. A request that can't be repeated asks
         // the system itself; for others it is enough that no event came.
         let surely = may_repeat || now.saturating_duration_since(since) < SURELY_OPEN;
-        if surely || rustix::net::recv(&io, &mut [0; 1], PEEK) == Err(rustix::io::Errno::AGAIN) {
+        if surely || io.is_open() {
             return Some(Up { io, idle: true });
         }
     }

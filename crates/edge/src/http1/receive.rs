@@ -24,7 +24,7 @@ impl Conn {
         flow: &mut Flow,
     ) -> Poll<Result<Response, Fault>> {
         // An idle connection has nothing to say. No system call: the event of its end is either known or not.
-        if std::mem::take(&mut up.idle) && up.io.poll_read_ready(cx).is_ready() && is_over(&up.io) {
+        if std::mem::take(&mut up.idle) && up.io.is_known_over(cx) {
             return Poll::Ready(Err(Fault::Upstream(UpstreamFault::Closed)));
         }
         loop {
@@ -115,10 +115,6 @@ impl Conn {
         let parts = ResponseParts { request_id: &self.id, stamp: &stamp, connection };
         rewrite::response(self.reply.data(), head, &parts, &mut self.answer);
     }
-}
-
-fn is_over(io: &tokio::net::TcpStream) -> bool {
-    !matches!(io.try_read(&mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn broken(error: io::Error, silent: bool) -> UpstreamFault {

@@ -9,13 +9,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::Local;
 use super::body::Outgoing;
 use crate::config::Limits;
+use crate::io::Far;
 use crate::table::Protocol;
 use crate::worker::view::Open;
 
@@ -98,11 +98,7 @@ pub(super) async fn connection(open: &Open, limits: &Limits, fresh: bool) -> io:
     {
         return Ok((sender, false));
     }
-    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-    let tcp = timeout(limits.connect, TcpStream::connect(endpoint.addr)).await.map_err(late)??;
-    // It works without, only slower.
-    let _ = tcp.set_nodelay(true);
-    let io = TokioIo::new(tcp);
+    let io = TokioIo::new(Far::connect(&endpoint.reach, limits.connect).await?);
     if endpoint.protocol == Protocol::Http1 {
         drop(connecting);
         let (sender, connection) = http1::handshake(io).await.map_err(io::Error::other)?;
@@ -116,8 +112,10 @@ pub(super) async fn connection(open: &Open, limits: &Limits, fresh: bool) -> io:
         .keep_alive_interval(ALIVE.0)
         .keep_alive_timeout(ALIVE.1)
         .handshake(io);
-    let (sender, connection) =
-        timeout(limits.connect, handshake).await.map_err(late)?.map_err(io::Error::other)?;
+    let (sender, connection) = timeout(limits.connect, handshake)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
+        .map_err(io::Error::other)?;
     drop(tokio::task::spawn_local(async move { drop(connection.await) }));
     if !endpoint.is_draining() {
         *link.http2.borrow_mut() = Some(sender.clone());

@@ -11,7 +11,7 @@ use crate::table::{Balance, Protocol, Table, Target};
 fn table(ids: &[(&str, u16)]) -> Table {
     let of = |&(id, port): &(&str, u16)| Target {
         id: id.to_owned(),
-        addr: ([127, 0, 0, 1], port).into(),
+        reach: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
         protocol: Protocol::Http1,
     };
     let apps = BTreeMap::from([(AppName::new("app").unwrap(), ids.iter().map(of).collect())]);

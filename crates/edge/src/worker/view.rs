@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::net::TcpStream;
 use types::AppName;
 
 use crate::endpoint::Endpoint;
+use crate::io::Far;
 use crate::mux::client::Link;
 use crate::routes::{App, Snapshot};
 use crate::table::Balance;
@@ -40,7 +40,7 @@ pub(crate) struct Upstream {
 
 #[derive(Debug)]
 struct Idle {
-    io: TcpStream,
+    io: Far,
     since: Instant,
 }
 
@@ -153,12 +153,12 @@ impl Upstream {
     }
 
     /// The connection that was used last, and when.
-    pub(crate) fn take_idle(&self) -> Option<(TcpStream, Instant)> {
+    pub(crate) fn take_idle(&self) -> Option<(Far, Instant)> {
         self.idle.borrow_mut().pop().map(|idle| (idle.io, idle.since))
     }
 
     /// Keeps a connection for the next request, unless there are enough or the endpoint drains.
-    pub(crate) fn give_idle(&self, io: TcpStream, since: Instant, most: usize) {
+    pub(crate) fn give_idle(&self, io: Far, since: Instant, most: usize) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < most && !self.endpoint.is_draining() {
             idle.push(Idle { io, since });

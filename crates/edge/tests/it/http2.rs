@@ -79,8 +79,11 @@ async fn h2c_workload() -> SocketAddr {
 
 fn edge_to_h2c(backends: &[SocketAddr]) -> (Edge, SocketAddr) {
     let edge = Edge::new(config(1));
-    let of =
-        |(i, &addr): (usize, &SocketAddr)| Target { id: format!("g/{i}"), addr, protocol: Protocol::H2c };
+    let of = |(i, &addr): (usize, &SocketAddr)| Target {
+        id: format!("g/{i}"),
+        reach: addr.into(),
+        protocol: Protocol::H2c,
+    };
     let targets: Vec<_> = backends.iter().enumerate().map(of).collect();
     edge.routes().set(&table(&[("app", &targets)]));
     let addr = edge.start(Listen::Bind(LOCAL.parse().unwrap())).unwrap();
@@ -93,7 +96,7 @@ pub async fn http2_over<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stre
     sender
 }
 
-async fn http2(addr: SocketAddr) -> SendRequest<Body> {
+pub async fn http2(addr: SocketAddr) -> SendRequest<Body> {
     http2_over(TcpStream::connect(addr).await.unwrap()).await
 }
 

@@ -5,6 +5,7 @@ mod bodies;
 mod drain;
 mod http2;
 mod limits;
+mod reach;
 mod retry;
 mod route;
 mod stop;
