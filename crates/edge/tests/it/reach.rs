@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use edge::{Duplex, Edge, Listen, Opening, Protocol, Reach, Target, Tunnel};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::http2;
@@ -51,8 +52,10 @@ impl Tunnel for Far {
                     _ = tokio::io::copy(&mut from_backend, &mut to_edge) => {}
                     _ = tokio::io::copy(&mut from_edge, &mut to_backend) => {}
                 }
-                drop((from_edge, to_edge));
+                // It says that it has ended, and goes on taking what nobody will answer.
+                let _ = to_edge.shutdown().await;
                 ended.fetch_add(1, Ordering::SeqCst);
+                tokio::io::copy(&mut from_edge, &mut tokio::io::sink()).await
             });
             Ok(Box::new(near) as Box<dyn Duplex>)
         })
