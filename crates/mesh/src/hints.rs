@@ -5,7 +5,7 @@ use std::error::Error;
 use edge::EdgeError;
 use mycelium::client::ClientError;
 use mycelium::identity::IdentityError;
-use mycelium::{NotOurs, StartError};
+use mycelium::{NotOurs, StartError, TlsError};
 
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -97,6 +97,10 @@ fn of_start(failure: Failure, error: &StartError) -> Failure {
         },
         StartError::Admin { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
             failure.hint(elsewhere("-admin", *address))
+        }
+        StartError::Tls(TlsError::File { .. } | TlsError::Unusable { .. }) => failure.code(Code::Usage),
+        StartError::Tls(TlsError::Kept(_)) => {
+            failure.hint("remove both files, and the next start makes another")
         }
         StartError::Identity(IdentityError::Garbage { path, .. }) => failure
             .hint(format_args!("put {} back from a copy: it says whose plans are obeyed", path.display())),

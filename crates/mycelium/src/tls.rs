@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Whether and with what the edge speaks TLS.
@@ -39,10 +39,12 @@ pub enum TlsError {
         reason: String,
     },
     /// Certificate and key don't belong together, or are unusable.
-    #[error("use the certificate {}: {reason}", .path.display())]
+    #[error("use the certificate {} with the key {}: {reason}", .certificate.display(), .key.display())]
     Unusable {
         /// The certificate's file.
-        path: PathBuf,
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
         /// What rustls said.
         reason: String,
     },
@@ -54,6 +56,9 @@ pub enum TlsError {
         /// Why.
         reason: String,
     },
+    /// The development certificate that was made once can't be used any more.
+    #[error("use the development certificate: {0}")]
+    Kept(#[source] Box<TlsError>),
 }
 
 /// The configuration that `tls` asks for; the development certificate is kept in `dir`.
@@ -63,20 +68,25 @@ pub(crate) fn server_config(tls: &Tls, dir: &Path) -> Result<Option<Arc<ServerCo
         Tls::Files { certificate, key } => load(certificate, key).map(Some),
         Tls::Development => {
             let (certificate, key) = development(dir)?;
-            load(&certificate, &key).map(Some)
+            load(&certificate, &key).map(Some).map_err(|error| TlsError::Kept(Box::new(error)))
         }
     }
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let file = |what, path: &Path, reason: String| TlsError::File { what, path: path.to_owned(), reason };
+    let file =
+        |what, path: &Path, e: pem::Error| TlsError::File { what, path: path.to_owned(), reason: reason(e) };
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
-        .map_err(|e| file("a certificate", certificate, e.to_string()))?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| file("a private key", key, e.to_string()))?;
+        .and_then(|chain: Vec<_>| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(|e| file("a certificate", certificate, e))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| file("a private key", key, e))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let unusable =
-        |e: rustls::Error| TlsError::Unusable { path: certificate.to_owned(), reason: e.to_string() };
+    let unusable = |e: rustls::Error| TlsError::Unusable {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        reason: e.to_string(),
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
@@ -85,6 +95,14 @@ fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn reason(error: pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => "there is none in it (PEM)".to_owned(),
+        pem::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// Makes the development certificate unless it is there.

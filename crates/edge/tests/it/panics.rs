@@ -74,7 +74,8 @@ async fn connect(
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect(addr).await.unwrap();
-    client.connect(name.to_owned().try_into().unwrap(), tcp).await
+    let name = name.to_owned().try_into().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), client.connect(name, tcp)).await.unwrap()
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Parser as _;
-use mycelium::{App, Config, Outcome, Tls};
+use mycelium::{App, Config, Outcome, StartError, Tls};
+use tokio::task::JoinSet;
 use types::AppName;
 
 use crate::cli::VERSION;
@@ -100,9 +101,18 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
 async fn serve(mut config: Config, args: &Args) -> Result<Code, Failure> {
     let asked = signals::listen(!args.detached)?;
     let mut seed = None;
+    let mut left = JoinSet::new();
     let mut first = true;
-    loop {
-        let app = App::start(config.clone()).await?;
+    let (ended, impatience) = loop {
+        let app = match App::start(config.clone()).await {
+            Ok(app) => app,
+            // Another was started while this one waited for a successor that was dead already.
+            Err(StartError::Running { .. }) if !first => {
+                tracing::info!("another mesh has the state: this one finishes its requests");
+                break (Ok(Code::Ok), 1);
+            }
+            Err(error) => break (Err(error.into()), 1),
+        };
         tracing::info!(url = app.edge_url(), nodes = config.nodes, version = VERSION, "the mesh serves");
         if std::mem::take(&mut first) {
             announce(app.edge_url());
@@ -112,20 +122,27 @@ async fn serve(mut config: Config, args: &Args) -> Result<Code, Failure> {
         match app.run(until, hurry).await? {
             Outcome::Stopped => {
                 tracing::info!("the mesh has stopped");
-                break;
+                // What they ask for is gone.
+                left.abort_all();
+                break (Ok(Code::Ok), 2);
             }
             Outcome::HandedOver => {
                 tracing::info!("handed over to the mesh that runs now");
-                break;
+                break (Ok(Code::Ok), 2);
             }
             Outcome::Abandoned(remains) => {
                 config.takeover = false;
-                tokio::spawn(remains.finish());
+                left.spawn(remains.finish());
             }
         }
+    };
+    // Requests that were open when a successor came and died are as good as any other.
+    tokio::select! {
+        () = async { while left.join_next().await.is_some() {} } => {}
+        () = asked.times(impatience) => {}
     }
     drop(seed);
-    Ok(Code::Ok)
+    ended
 }
 
 /// One line on stdout, for whoever waits for it: the edge's URL.

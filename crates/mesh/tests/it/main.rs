@@ -17,6 +17,8 @@ mod release;
 mod repo;
 mod run;
 mod support;
+mod takeover;
+mod tls;
 mod trust;
 mod up;
 mod upgrade;

@@ -109,18 +109,6 @@ fn metrics_are_served_where_asked() {
 }
 
 #[test]
-fn tls_is_spoken_when_asked_for() {
-    let place = Place::new();
-    let mesh = place.start("-tls");
-    assert!(mesh.url.starts_with("https://"), "{}", mesh.url);
-    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
-    assert_eq!(place.json("status")["apps"][0]["url"], format!("{}/billing/", mesh.url));
-    drop(mesh);
-    let ran = place.mesh("run -edge 127.0.0.1:0 -tls-cert billing.json -tls-key billing.json").ended(1);
-    assert!(ran.stderr.contains("billing.json"), "{}", ran.shown());
-}
-
-#[test]
 fn a_broken_state_is_named() {
     let place = Place::new();
     drop(place.start(""));

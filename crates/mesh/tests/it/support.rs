@@ -2,12 +2,14 @@
 
 mod running;
 mod shown;
+mod tls;
 mod workloads;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 pub use running::{Running, get, kill};
+pub use tls::{ask, certificates};
 pub use workloads::workload;
 
 /// A place that is empty at first, and of which nothing is left at the end.

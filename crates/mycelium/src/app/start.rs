@@ -163,6 +163,8 @@ async fn take_state(config: &Config) -> Result<(StateLock, Option<takeover::Pred
         Ok(lock) => Ok((lock, None)),
         Err(Held::Io(source)) => Err(io(source)),
         Err(Held::By(_)) if config.takeover => {
+            // What can't serve must not take over: the predecessor would start anew with the same files.
+            edge_tls(config)?;
             let predecessor = takeover::ask(&config.paths.socket()).await?;
             match StateLock::take(&path) {
                 Ok(lock) => Ok((lock, Some(predecessor))),
@@ -203,9 +205,13 @@ fn edge_status(config: &Config, addresses: &[SocketAddr], outside: SocketAddr) -
 fn make_edge(config: &Config) -> Result<Edge, StartError> {
     Ok(Edge::new(edge::Config {
         workers: config.edge_workers.unwrap_or_else(default_workers),
-        tls: tls::server_config(&config.tls, &config.paths.config.join("tls"))?,
+        tls: edge_tls(config)?,
         ..edge::Config::default()
     }))
+}
+
+fn edge_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
+    Ok(tls::server_config(&config.tls, &config.paths.config.join("tls"))?)
 }
 
 async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpListener)>, StartError> {
