@@ -154,13 +154,14 @@ fn a_mesh_whose_state_another_took_finishes_what_is_open() {
     until("the old mesh sees it", &place, || {
         place.log().contains("another mesh has the state").then_some(())
     });
-    open.write_all(b"connection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    open.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(mesh.ended(), 0, "{}", place.log());
     drop(lock);
     let next = place.start("");
     assert_eq!((&next.url, pids(&place)), (&mesh.url, before));
     assert_eq!(next.get("/billing/hello").status, 200);
+    open.write_all(b"connection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    open.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(open);
+    assert_eq!(mesh.ended(), 0, "{}", place.log());
 }
