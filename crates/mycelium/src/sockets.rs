@@ -1,4 +1,4 @@
-//! The edge's listening sockets: bound here once, kept by the keeper, taken up by every successor.
+//! The listening sockets, the edge's and the admin address's: bound here once, kept by the keeper, taken up by every successor.
 //!
 //! Because the keeper holds them, a connection that arrives while no `mesh` runs waits instead of being
 //! refused, and two `mesh` processes can accept side by side while one hands over to the other.
@@ -10,6 +10,9 @@ use edge::Listen;
 use membrane::Keeper;
 
 use crate::config::StartError;
+
+/// What the keeper calls the admin address's socket.
+const ADMIN: &str = "admin";
 
 /// The sockets behind `address`: those that a predecessor left under `name`, or new ones for so many workers.
 /// Copies are with the keeper when this returns.
@@ -40,6 +43,28 @@ pub(crate) async fn close(keeper: &Keeper, name: &str) -> Result<bool, StartErro
         keeper.keep_sockets(name, Vec::new()).await?;
     }
     Ok(kept)
+}
+
+/// The socket behind the admin address, in the same way; one that is kept for nothing is closed.
+pub(crate) async fn open_admin(
+    keeper: &Keeper,
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        close(keeper, ADMIN).await?;
+        return Ok(None);
+    };
+    let mut kept = keeper.sockets(ADMIN).await?.into_iter().map(TcpListener::from);
+    if let Some(listener) = kept.next().filter(|listener| fits(listener, address)) {
+        return Ok(Some(listener));
+    }
+    keeper.keep_sockets(ADMIN, Vec::new()).await?;
+    drop(kept);
+    let refused = |source| StartError::Admin { address, source };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    keeper.keep_sockets(ADMIN, vec![listener.try_clone().map_err(refused)?.into()]).await?;
+    Ok(Some(listener))
 }
 
 /// Whether this is what would be bound now. A port that was left to the system stays what it became.

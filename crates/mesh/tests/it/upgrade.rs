@@ -26,3 +26,15 @@ fn a_new_mesh_takes_over_without_a_failed_request() {
 fn without_a_mesh_there_is_nothing_to_upgrade() {
     Place::new().mesh("upgrade").ended(3);
 }
+
+#[test]
+fn the_admin_address_is_taken_over_too() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut mesh = place.start(&format!("-admin {free}"));
+    let metrics = || get(&format!("http://{free}"), "/metrics");
+    assert_eq!(metrics().status, 200);
+    place.mesh("upgrade").good();
+    assert_eq!(mesh.ended(), 0, "{}", place.log());
+    assert_eq!(metrics().status, 200);
+}

@@ -34,7 +34,7 @@ use crate::lock::{Held, StateLock};
 use crate::nodes::Nodes;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, routes, settle, takeover, tls};
+use crate::{admin, clock, counters, identity, routes, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -65,7 +65,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let edge = make_edge(&config)?;
         let doors = Doors::open(&config, &keeper).await?;
-        let admin = bind_admin(config.admin).await?;
+        let admin = open_admin(&keeper, config.admin).await?;
         let deps = Deps {
             fabric: state.fabric.clone(),
             planner: state.planner.clone(),
@@ -214,11 +214,15 @@ fn edge_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, StartE
     Ok(tls::server_config(&config.tls, &config.paths.config.join("tls"))?)
 }
 
-async fn bind_admin(admin: Option<SocketAddr>) -> Result<Option<(String, TcpListener)>, StartError> {
-    let Some(address) = admin else { return Ok(None) };
+async fn open_admin(
+    keeper: &Keeper,
+    wanted: Option<SocketAddr>,
+) -> Result<Option<(String, TcpListener)>, StartError> {
+    let listener = sockets::open_admin(keeper, wanted).await?;
+    let (Some(address), Some(listener)) = (wanted, listener) else { return Ok(None) };
     let refused = |source| StartError::Admin { address, source };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
     let at = reachable(listener.local_addr().map_err(refused)?);
+    let listener = TcpListener::from_std(listener).map_err(refused)?;
     Ok(Some((format!("http://{at}/metrics"), listener)))
 }
 
