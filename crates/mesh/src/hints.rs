@@ -10,6 +10,9 @@ use mycelium::{NotOurs, StartError, TlsError};
 use crate::exit::Code;
 use crate::failure::Failure;
 
+#[cfg(test)]
+mod tests;
+
 /// An error of any organ as a failure of a command.
 pub fn explain(error: &(dyn Error + 'static)) -> Failure {
     if let Some(error) = error.downcast_ref::<ClientError>() {

@@ -55,6 +55,9 @@ pub enum RunError {
     /// A part that must not end has ended.
     #[error("keep the {0} running: it ended by itself")]
     TaskEnded(&'static str),
+    /// An agent has ended: nobody would look after what runs on its node.
+    #[error("keep the agent of {0} running: it ended by itself")]
+    AgentEnded(NodeName),
     /// A part that must not end has panicked.
     #[error("keep a task running: {0}")]
     TaskPanicked(tokio::task::JoinError),

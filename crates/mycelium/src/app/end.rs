@@ -28,9 +28,9 @@ impl App {
         tokio::pin!(until);
         let ending = tokio::select! {
             () = &mut until => None,
-            () = any_ended(&self.agents) => {
+            node = any_ended(&self.agents) => {
                 self.stop(hurry).await;
-                return Err(RunError::TaskEnded("agent of a node"));
+                return Err(RunError::AgentEnded(node));
             }
             ending = self.endings.recv() => ending,
             ended = self.tasks.join_next() => {
@@ -124,10 +124,15 @@ impl Remains {
     }
 }
 
-/// Resolves when the first of the agents has ended by itself.
-async fn any_ended(agents: &[(NodeName, AgentHandle)]) {
-    let ended = agents.iter().map(|(_, agent)| Box::pin(agent.ended()));
-    select_all(ended).await;
+/// Resolves when the first of the agents has ended by itself; which node's.
+async fn any_ended(agents: &[(NodeName, AgentHandle)]) -> NodeName {
+    let ended = agents.iter().map(|(node, agent)| {
+        Box::pin(async {
+            agent.ended().await;
+            node.clone()
+        })
+    });
+    select_all(ended).await.0
 }
 
 /// Whether the successor gave its signal (which ends `until`) before it was gone.
