@@ -1,5 +1,7 @@
 //! `kill -9`: nothing is lost, and everything can be ended.
 
+use std::os::unix::fs::FileTypeExt as _;
+
 use rustix::process::Signal;
 
 use crate::support::{Place, kill, session};
@@ -86,4 +88,61 @@ fn down_ends_what_a_killed_keeper_left() {
     let down = place.mesh("down").good();
     assert!(down.stderr.contains("no keeper held"), "{}", down.shown());
     place.nothing_runs();
+}
+
+#[test]
+fn with_fewer_nodes_than_before_nothing_of_the_others_is_left() {
+    let place = Place::new();
+    let mut mesh = place.start("-nodes 3");
+    place.mesh(&format!("deploy {} -instances 3", place.billing("v0.1.0"))).good();
+    let replicas = || {
+        let replicas = place.json("ps");
+        let of = |r: &serde_json::Value| {
+            let text = |name: &str| r[name].as_str().unwrap().to_owned();
+            (text("nodeID"), r["pid"].as_i64().unwrap(), text("state"))
+        };
+        let mut replicas: Vec<_> = replicas.as_array().unwrap().iter().map(of).collect();
+        replicas.sort();
+        replicas
+    };
+    let before = replicas();
+    let nodes: Vec<_> = before.iter().map(|(node, ..)| node.as_str()).collect();
+    assert_eq!(nodes, ["node-1", "node-2", "node-3"]);
+    let since = place.last_event();
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+
+    let mut again = place.start("-nodes 2");
+    assert_eq!(again.get("/billing/hello").status, 200, "it serves at once");
+    let lost = format!("/proc/{}", before[2].1);
+    assert!(!std::path::Path::new(&lost).exists(), "a process of node-3 is left\n{}", place.log());
+    assert!(!place.state().join("run/node-3").exists());
+    place.event(since, "the third one", |event| event["kind"] == "endpoint-register");
+    let after = replicas();
+    assert!(after.iter().all(|(node, _, state)| node != "node-3" && state == "ready"), "{after:?}");
+    assert_eq!((after.len(), replicas_kept(&before[..2], &after)), (3, 2), "{before:?} {after:?}");
+    assert_eq!(place.json("status")["nodes"].as_array().unwrap().len(), 2);
+
+    again.signal(Signal::TERM);
+    assert_eq!(again.ended(), 0, "{}", place.log());
+    place.nothing_runs();
+    assert_eq!(sockets(&place.state()), Vec::<std::path::PathBuf>::new());
+}
+
+fn replicas_kept<T: PartialEq>(before: &[T], after: &[T]) -> usize {
+    before.iter().filter(|replica| after.contains(replica)).count()
+}
+
+/// Every socket in a folder and those below.
+fn sockets(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(sockets(&entry.path()));
+        } else if kind.is_socket() {
+            found.push(entry.path());
+        }
+    }
+    found
 }
