@@ -20,6 +20,7 @@ use crate::Paths;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::events::EventLog;
+use crate::routes::Routing;
 use crate::server::{self, ApiState, Ending, Shared};
 
 /// How much of an answer is kept.
@@ -29,6 +30,7 @@ const ANSWER: u64 = 1 << 20;
 pub struct Api {
     router: Router,
     fabric: Fabric,
+    edge: Edge,
     /// Requests to end are taken and not followed.
     _endings: tokio::sync::mpsc::Receiver<Ending>,
 }
@@ -45,6 +47,7 @@ impl Api {
         let set_up = fabric::Config { mesh: MeshId::from_bytes([5; 32]), authority, journal: None };
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).expect("an empty store");
         let (ending, endings) = tokio::sync::mpsc::channel(1);
+        let edge = Edge::new(edge::Config::default());
         let shared = Shared {
             version: "v0.0.0-0000000".into(),
             warmup_ms: 0,
@@ -53,7 +56,8 @@ impl Api {
             admin: None,
             keeper_pid: None,
             planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
-            edge: Edge::new(edge::Config::default()),
+            edge: edge.clone(),
+            routing: Routing::new(fabric.clone(), edge.clone()),
             events: EventLog::open(&paths.events()).expect("a usable folder"),
             repo: Repo::open(paths.repo()).expect("a usable folder"),
             arrivals: Vec::new(),
@@ -64,13 +68,19 @@ impl Api {
             ending,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });
-        Self { router, fabric, _endings: endings }
+        Self { router, fabric, edge, _endings: endings }
     }
 
     /// The store behind it.
     #[must_use]
     pub const fn fabric(&self) -> &Fabric {
         &self.fabric
+    }
+
+    /// The edge that it tells of.
+    #[must_use]
+    pub const fn edge(&self) -> &Edge {
+        &self.edge
     }
 
     /// Serves one connection whose client sends `bytes` and then no more; returns what it was sent.

@@ -1,6 +1,9 @@
 //! From ready endpoints to the edge's table.
+//!
+//! Whoever is told that a replica is ready may ask it at once: what the API says of apps is never ahead of the table.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use edge::{Edge, Protocol, Table, Target};
 use fabric::{Fabric, View};
@@ -24,12 +27,38 @@ pub(crate) fn table(view: &View) -> Table {
     table
 }
 
-/// Keeps the edge's table as the fabric has it.
-pub(crate) async fn follow(fabric: &Fabric, edge: &Edge) {
-    let mut changes = fabric.subscribe();
-    loop {
-        changes.changed().await;
-        edge.routes().set(&table(&fabric.view()));
+/// The edge's table, kept as the fabric has it.
+pub(crate) struct Routing {
+    fabric: Fabric,
+    edge: Edge,
+    /// The version of the store that the table stands for.
+    version: Mutex<Option<u64>>,
+}
+
+impl Routing {
+    /// The table is empty until it is brought [up to date](Self::catch_up).
+    pub(crate) fn new(fabric: Fabric, edge: Edge) -> Self {
+        Self { fabric, edge, version: Mutex::default() }
+    }
+
+    /// Returns once the table is no older than any view that was taken before.
+    pub(crate) fn catch_up(&self) {
+        // Held to the end, so that no older table comes after a newer one.
+        let mut version = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = self.fabric.view();
+        if *version != Some(view.version) {
+            self.edge.routes().set(&table(&view));
+            *version = Some(view.version);
+        }
+    }
+
+    /// Follows every change.
+    pub(crate) async fn follow(&self) {
+        let mut changes = self.fabric.subscribe();
+        loop {
+            changes.changed().await;
+            self.catch_up();
+        }
     }
 }
 
@@ -50,3 +79,6 @@ fn target(endpoint: &Endpoint) -> Option<Target> {
     let id = id(&endpoint.app_name, &endpoint.node_id, &endpoint.replica);
     Some(Target { id, reach: addr.into(), protocol })
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ fn a_plain_program_is_deployed_with_an_inferred_manifest() {
         place.mesh(&format!("deploy {} -env GREETING=ahoj", crate::support::workload("billing").display()));
     let ran = ran.good();
     assert!(ran.stdout.starts_with("billing v"), "{}", ran.shown());
-    assert!(mesh.get("/billing/hello").body.starts_with("ahoj"));
+    let answer = mesh.get("/billing/hello");
+    assert!(answer.body.starts_with("ahoj"), "{answer:?}\n{}\n{}", ran.shown(), place.log());
 }
 
 #[test]

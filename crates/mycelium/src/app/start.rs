@@ -32,9 +32,10 @@ use crate::events::EventLog;
 use crate::journal::RedbJournal;
 use crate::lock::{Held, StateLock};
 use crate::nodes::Nodes;
+use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, routes, settle, sockets, takeover, tls};
+use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -78,7 +79,8 @@ impl App {
         let edge_url = format!("http://{}", doors.local_address(false));
         let agents = start_agents(&config, deps, &state.nodes, &edge_url).await?;
         known_again(&state.fabric).await;
-        edge.routes().set(&routes::table(&state.fabric.view()));
+        let routing = Routing::new(state.fabric.clone(), edge.clone());
+        routing.catch_up();
 
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
@@ -91,6 +93,7 @@ impl App {
             fabric: state.fabric.clone(),
             planner: state.planner,
             edge: edge.clone(),
+            routing,
             events: state.events.clone(),
             admin: admin.as_ref().map(|(url, _)| url.clone()),
             repo: state.repo,
@@ -264,9 +267,9 @@ fn spawn_tasks(
         settle::follow(&fabric).await;
         "journal"
     });
-    let (edge, fabric) = (shared.edge.clone(), shared.fabric.clone());
+    let state = shared.clone();
     tasks.spawn(async move {
-        routes::follow(&fabric, &edge).await;
+        state.routing.follow().await;
         "routes"
     });
     let edge = shared.edge.clone();

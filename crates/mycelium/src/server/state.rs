@@ -22,6 +22,7 @@ use crate::Paths;
 use crate::api::{AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
 use crate::clock::SystemClock;
 use crate::events::EventLog;
+use crate::routes::Routing;
 use crate::{metrics, status};
 
 /// How many of an app's last events `why` shows.
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) arrivals: Vec<Arrivals>,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) edge: Edge,
+    pub(crate) routing: Routing,
     pub(crate) events: EventLog,
     pub(crate) clock: SystemClock,
     pub(crate) ending: mpsc::Sender<Ending>,
@@ -127,8 +129,15 @@ impl Shared {
         metrics::traffic(&self.edge)
     }
 
+    /// What is decided now, once requests go where it says.
+    fn routed(&self) -> Decided {
+        let decided = self.planner.decided();
+        self.routing.catch_up();
+        decided
+    }
+
     fn app_status(&self, app: &AppName) -> Result<AppStatus, ApiError> {
-        let Decided { view, decision } = self.planner.decided();
+        let Decided { view, decision } = self.routed();
         let traffic = self.traffic().remove(app);
         let found = status::app(&view, &decision, app, &self.edge_status.url, traffic);
         found.ok_or_else(|| self.no_such_app(app))
@@ -146,7 +155,7 @@ pub(super) async fn version(State(state): State<ApiState>) -> Json<VersionInfo> 
 
 /// `GET /v1/status`
 pub(super) async fn status(State(state): State<ApiState>) -> Json<MeshStatus> {
-    let Decided { view, decision } = state.planner.decided();
+    let Decided { view, decision } = state.routed();
     let conflicts = state.fabric.conflicts().into_iter().map(|(lost, won)| {
         format!(
             "{} generation {}: {} lost against {}",
