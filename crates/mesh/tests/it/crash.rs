@@ -4,7 +4,7 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use rustix::process::Signal;
 
-use crate::support::{Place, kill, session};
+use crate::support::{Place, get, kill, session};
 
 #[test]
 fn a_killed_mesh_loses_nothing_and_a_new_one_goes_on_with_it() {
@@ -127,6 +127,27 @@ fn with_fewer_nodes_than_before_nothing_of_the_others_is_left() {
     assert_eq!(again.ended(), 0, "{}", place.log());
     place.nothing_runs();
     assert_eq!(sockets(&place.state()), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn an_admin_address_is_taken_up_again_or_given_back() {
+    let place = Place::new();
+    let mut mesh = place.start("-admin 127.0.0.1:0");
+    let admin = |place: &Place| {
+        let url = place.json("status")["admin"].as_str().unwrap().to_owned();
+        url.trim_end_matches("/metrics").to_owned()
+    };
+    let url = admin(&place);
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    let mut again = place.start("-admin 127.0.0.1:0");
+    assert_eq!((&admin(&place), get(&url, "/metrics").status), (&url, 200));
+    again.signal(Signal::KILL);
+    again.ended();
+    let _without = place.start("");
+    // Or whoever asks would wait for an answer.
+    let refused = std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 fn replicas_kept<T: PartialEq>(before: &[T], after: &[T]) -> usize {
