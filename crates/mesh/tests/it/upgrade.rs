@@ -1,6 +1,6 @@
 //! `mesh upgrade`: no request fails, no replica notices.
 
-use crate::support::Place;
+use crate::support::{Place, get};
 
 #[test]
 fn a_new_mesh_takes_over_without_a_failed_request() {
