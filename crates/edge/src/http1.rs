@@ -23,4 +23,4 @@ pub(crate) mod target;
 mod tunnel;
 
 pub use head::Malformed;
-pub use reading::{Reading, read_request};
+pub use reading::{CLIENT_LINES, Reading, WORKLOAD_LINES, read_request};

@@ -6,8 +6,10 @@ use super::request;
 use super::rewrite::{self, RequestParts};
 use super::target;
 
-/// Header lines of a request that is read here.
-const FIELDS: usize = 100;
+/// Header lines a client may send, as the limits' default has it.
+pub const CLIENT_LINES: usize = 100;
+/// Header lines a workload gets at most: the client's, and five of the edge's own.
+pub const WORKLOAD_LINES: usize = CLIENT_LINES + 5;
 
 /// A request that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +30,10 @@ pub struct Reading {
     pub forwarded: Vec<u8>,
 }
 
-/// Reads the request at the start of `bytes`; `None` when it isn't whole.
-pub fn read_request(bytes: &[u8]) -> Result<Option<Reading>, Malformed> {
+/// Reads the request at the start of `bytes`, of at most `lines` header lines; `None` when it isn't whole.
+pub fn read_request(bytes: &[u8], lines: usize) -> Result<Option<Reading>, Malformed> {
     let mut head = Head::default();
-    if !head::parse_request(bytes, FIELDS, &mut head)? {
+    if !head::parse_request(bytes, lines, &mut head)? {
         return Ok(None);
     }
     let request = request::check(bytes, &mut head)?;

@@ -1,6 +1,6 @@
 //! Our parser against another one (httparse, which hyper uses), on altered requests and on the committed corpus.
 
-use super::{Reading, read_request};
+use super::{CLIENT_LINES, Malformed, Reading, WORKLOAD_LINES, read_request};
 
 /// Requests that are altered, most of them acceptable as they are.
 const SEEDS: &[&str] = &[
@@ -72,9 +72,9 @@ fn altered(random: &mut Random) -> Vec<u8> {
 
 /// What has to hold of any bytes.
 fn holds(bytes: &[u8]) -> bool {
-    let Ok(Some(reading)) = read_request(bytes) else { return false };
+    let Ok(Some(reading)) = read_request(bytes, CLIENT_LINES) else { return false };
     let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
-    let mut fields = [httparse::EMPTY_HEADER; 100];
+    let mut fields = [httparse::EMPTY_HEADER; CLIENT_LINES];
     let mut other = httparse::Request::new(&mut fields);
     let parsed = other.parse(&bytes[skipped..]);
     let shown = || String::from_utf8_lossy(bytes).into_owned();
@@ -94,7 +94,8 @@ fn holds(bytes: &[u8]) -> bool {
 
 /// What a workload gets is one request with the same body, whole to the last byte.
 fn forwards_the_same(reading: &Reading) {
-    let again = read_request(&reading.forwarded).unwrap().expect("what is forwarded is whole");
+    let again =
+        read_request(&reading.forwarded, WORKLOAD_LINES).unwrap().expect("what is forwarded is whole");
     assert_eq!(again.len, reading.forwarded.len());
     assert_eq!((&again.method, &again.body, again.minor), (&reading.method, &reading.body, 1));
     let count =
@@ -117,12 +118,23 @@ fn what_we_accept_another_parser_reads_the_same() {
 fn no_beginning_of_a_request_is_a_request() {
     for seed in SEEDS {
         let bytes = seed.as_bytes();
-        let whole = read_request(bytes).unwrap().unwrap();
+        let whole = read_request(bytes, CLIENT_LINES).unwrap().unwrap();
         assert_eq!(whole.len, bytes.len(), "{seed:?}");
         for cut in 0..bytes.len() {
-            assert_eq!(read_request(&bytes[..cut]), Ok(None), "{seed:?} cut at {cut}");
+            assert_eq!(read_request(&bytes[..cut], CLIENT_LINES), Ok(None), "{seed:?} cut at {cut}");
         }
     }
+}
+
+#[test]
+fn the_edges_own_lines_do_not_count_as_the_clients() {
+    let of = |lines: usize| format!("GET / HTTP/1.0\r\n{}\r\n", "a:\r\n".repeat(lines));
+    let most = read_request(of(CLIENT_LINES).as_bytes(), CLIENT_LINES).unwrap().unwrap();
+    assert!(holds(of(CLIENT_LINES).as_bytes()));
+    assert_eq!(read_request(of(CLIENT_LINES + 1).as_bytes(), CLIENT_LINES), Err(Malformed::TooMany));
+    let again = read_request(&most.forwarded, WORKLOAD_LINES).unwrap().unwrap();
+    assert_eq!(again.fields.len(), WORKLOAD_LINES);
+    assert_eq!(read_request(&most.forwarded, WORKLOAD_LINES - 1), Err(Malformed::TooMany));
 }
 
 #[test]
