@@ -1,6 +1,6 @@
 //! The fuzz corpus of keys and trust files, replayed: each file with what must come of it.
 //!
-//! The secret keys in it are made of the seed of 32 ones, and belong to nobody.
+//! The secret keys in it are made of the seed of 32 ones, or altered from that, and belong to nobody.
 
 use std::fs;
 
