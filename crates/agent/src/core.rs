@@ -115,6 +115,11 @@ impl Core {
         !self.replicas.values().any(Replica::is_occupied)
     }
 
+    /// The replicas of this node, whatever becomes of them.
+    pub fn replicas(&self) -> impl Iterator<Item = &ReplicaName> {
+        self.replicas.keys()
+    }
+
     /// Whether a replica would run if somebody else were trusted, or the node were another.
     #[must_use]
     pub fn waits_for_trust(&self) -> bool {

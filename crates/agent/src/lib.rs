@@ -7,6 +7,7 @@
 mod agent;
 mod core;
 mod environment;
+mod logs;
 mod planner;
 mod ports;
 mod prepare;

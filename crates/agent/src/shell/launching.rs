@@ -11,6 +11,7 @@ use super::keeping::{keeper_spawn, key};
 use super::{Held, Report, Shell};
 use crate::core::{Input, Launch, LaunchId, NotSpawned, Unprepared};
 use crate::environment::environment;
+use crate::logs;
 use crate::prepare::{self, Order, Prepared};
 
 impl Shell {
@@ -143,15 +144,24 @@ impl Shell {
         }
         let keeper = self.keeper.borrow().keeper.clone();
         let (name, folder) = (key(&self.config.node.node_id, &id), self.folder(&id));
+        let live = self.core.replicas().cloned().collect();
+        let logs_dir = self.config.logs_dir.clone();
         self.tasks.spawn(async move {
             match keeper.forget(&name).await {
                 // What was never spawned, or was forgotten before, is forgotten.
                 Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
                 Err(error) => tracing::warn!(%error, "failed to have the keeper forget {name}"),
             }
-            let cleared = tokio::task::spawn_blocking(move || (prepare::clear(&folder), folder)).await;
-            if let Ok((Err(error), folder)) = cleared {
-                tracing::warn!(%error, "failed to remove {}", folder.display());
+            let cleared = tokio::task::spawn_blocking(move || {
+                if let Err(error) = prepare::clear(&folder) {
+                    tracing::warn!(%error, "failed to remove {}", folder.display());
+                }
+                if let Err(error) = logs::sweep(&logs_dir, &id.replica, &live) {
+                    tracing::warn!(%error, "failed to remove old logs from {}", logs_dir.display());
+                }
+            });
+            if let Err(error) = cleared.await {
+                tracing::warn!(%error, "failed to clean up after {name}");
             }
         });
     }

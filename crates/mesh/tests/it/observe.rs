@@ -52,3 +52,19 @@ fn a_job_completes() {
     assert_eq!(place.json("ps -all")[0]["exit"]["code"], 0);
     assert_eq!(place.json("status")["apps"][0]["state"], "completed");
 }
+
+#[test]
+fn the_logs_of_old_replicas_leave() {
+    let place = Place::new();
+    let mesh = place.start("-warmup 0s");
+    place.mesh(&format!("deploy {}", place.billing("v0.1.0"))).good();
+    (0..13).for_each(|_| drop(place.mesh("restart billing").good()));
+    let folders = || std::fs::read_dir(place.state().join("logs/node-1")).unwrap().count();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while folders() > 11 {
+        assert!(std::time::Instant::now() < end, "{} replicas' logs are left", folders());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(place.mesh("logs billing").good().stdout.lines().count() >= 11);
+    drop(mesh);
+}

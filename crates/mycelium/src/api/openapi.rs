@@ -48,7 +48,12 @@ const OPERATIONS: &[Operation] = &[
     get("/v1/spores", "Every stored spore", of::<Vec<SporeInfo>>),
     post("/v1/spores", "Store a spore", Some((BYTES, binary)), of::<Stored>),
     get("/v1/spores/{digest}", "One stored spore", of::<SporeInfo>),
-    post("/v1/spores/gc", "Remove the spores that no plan names", None, of::<Collected>),
+    post(
+        "/v1/spores/gc",
+        "Remove the spores that no plan names and that are older than a minute",
+        None,
+        of::<Collected>,
+    ),
     Operation {
         query: Some(of::<EventQuery>),
         response: (LINES, of::<telemetry::Event>),

@@ -1,6 +1,7 @@
 //! `/v1/spores`: what the repo holds.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -17,6 +18,8 @@ use crate::api::{Collected, SporeInfo, Stored};
 
 /// The most bytes a spore may have; the format's own bound is below it.
 const MAX_SPORE: usize = 4 << 30;
+/// A spore that was stored so recently stays: the plan that names it may be on its way.
+const FRESH: Duration = Duration::from_secs(60);
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -71,7 +74,7 @@ pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Sto
 pub(super) async fn collect(State(state): State<ApiState>) -> Answer<Collected> {
     blocking(move || {
         let kept = state.digests_in_use();
-        let gone = state.repo.gc(&|digest| kept.contains(digest), std::time::Duration::ZERO);
+        let gone = state.repo.gc(&|digest| kept.contains(digest), FRESH);
         let gone = gone.map_err(ApiError::internal)?;
         let bytes = gone.iter().map(|s| s.bytes).sum();
         Ok(Collected { removed: gone.into_iter().map(|s| s.digest).collect(), bytes })
