@@ -29,7 +29,7 @@ impl Signer for Key {
 
 fn main() {
     let (operator, node) = (Key(SigningKey::from_bytes(&[1; 32])), Key(SigningKey::from_bytes(&[2; 32])));
-    let mesh = MeshId::of_root(&operator.public_key());
+    let mesh = MeshId::from_bytes([5; 32]);
     let name = "node-1".parse().expect("a name");
     let authority =
         Authority { operators: [operator.public_key()].into(), nodes: [(name, node.public_key())].into() };

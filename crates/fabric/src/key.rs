@@ -1,16 +1,10 @@
-//! What a record is about: which mesh, and the key under which only one record holds.
+//! What a record is about: the key under which only one record holds.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use types::{Digest, Namespace, NodeName, PublicKey};
+use types::{Namespace, NodeName};
 
 use crate::{Kind, RecordName};
-
-/// The identity of a mesh: a record of one is nothing in another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MeshId(Digest);
 
 /// In whose name a record is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,32 +28,6 @@ pub struct Key {
     pub owner: Owner,
     /// The name within kind, namespace and owner.
     pub name: RecordName,
-}
-
-impl MeshId {
-    /// A mesh id from its 32 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Digest::from_bytes(bytes))
-    }
-
-    /// The id of the mesh that is founded on this key.
-    #[must_use]
-    pub fn of_root(root: &PublicKey) -> Self {
-        Self(Digest::of(&[b"mycelium mesh root\0".as_slice(), root.as_bytes()].concat()))
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for MeshId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 impl fmt::Display for Owner {

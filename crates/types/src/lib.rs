@@ -6,12 +6,14 @@
 mod digest;
 pub mod json;
 mod key;
+mod mesh;
 mod name;
 mod time;
 mod workload;
 
 pub use digest::{Digest, DigestError};
 pub use key::{Fingerprint, KeyError, PublicKey, SignError, Signature, SignatureError, Signer};
+pub use mesh::MeshId;
 pub use name::{AppName, NameError, Namespace, NodeName, ReplicaName};
 pub use time::{Timestamp, TimestampError};
 pub use workload::{Nutrients, Workload};

@@ -27,6 +27,20 @@ fn a_replica_is_known_by_the_name_of_its_app_however_long_that_is() {
 }
 
 #[test]
+fn a_mesh_is_founded_on_both_keys_in_their_roles() {
+    let key = |seed| {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        PublicKey::from_bytes(secret.verifying_key().as_bytes()).unwrap()
+    };
+    let id = MeshId::of_genesis(&key(1), &key(2));
+    for (root, recovery) in [(2, 1), (1, 3), (3, 2)] {
+        assert_ne!(MeshId::of_genesis(&key(root), &key(recovery)), id);
+    }
+    let founded_on = [b"mycelium mesh genesis\0".as_slice(), key(1).as_bytes(), key(2).as_bytes()].concat();
+    assert_eq!(id, MeshId::from_bytes(*Digest::of(&founded_on).as_bytes()), "the form is for ever");
+}
+
+#[test]
 fn names_are_dns_labels() {
     for good in ["a", "billing", "node-1", "0x", &"a".repeat(63)] {
         assert!(AppName::new(good).is_ok(), "{good}");
