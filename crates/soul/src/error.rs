@@ -112,6 +112,40 @@ pub enum TrustError {
     },
 }
 
+/// Why the ticket book or a node's papers could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file is not what this program writes. It is left as it is.
+    #[error("read {}: {reason}; it was left as it is: repair it, or move it away", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Others could put something else in its place.
+    #[error(
+        "use {path}: others on this machine may write to it (mode {mode:04o}); run: chmod go-w {quoted}",
+        path = path.display(), quoted = quoted(path)
+    )]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file system said no.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
 /// Why a text did not lead to one trusted key.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {

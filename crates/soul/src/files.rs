@@ -5,9 +5,11 @@
 //! behind, and at most one unfinished file (`.new`), which the next writer overwrites.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use crate::FileError;
 
 /// The file whose lock is the folder's lock.
 const LOCK: &str = ".lock";
@@ -23,6 +25,31 @@ pub struct Locked {
 /// Makes `dir` and its parents, readable by their owner only; leaves what exists as it is.
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// The whole file, at most `max` bytes of it, or nothing where there is none. Others must not be able to write it.
+pub fn read_bounded(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let reading = io_error("read", path);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(&reading)?,
+    };
+    // Asked of the open file, so that what is checked is what is read.
+    let mode = file.metadata().map_err(&reading)?.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(FileError::Writable { path: path.to_owned(), mode });
+    }
+    let mut bytes = Vec::new();
+    file.take(max + 1).read_to_end(&mut bytes).map_err(&reading)?;
+    if bytes.len() as u64 > max {
+        let reason = format!("it is larger than {max} bytes");
+        return Err(FileError::Malformed { path: path.to_owned(), reason });
+    }
+    Ok(Some(bytes))
+}
+
+pub fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> FileError {
+    move |source| FileError::Io { doing, path: path.to_owned(), source }
 }
 
 impl Locked {

@@ -72,7 +72,12 @@ impl SecretKey {
         self.public.fingerprint()
     }
 
-    fn from_seed(seed: &[u8; 32]) -> Option<Self> {
+    /// The 32 bytes the key is made of: the secret itself.
+    pub(crate) fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
+    pub(crate) fn from_seed(seed: &[u8; 32]) -> Option<Self> {
         Self::from_signing(SigningKey::from_bytes(seed))
     }
 
