@@ -2,7 +2,7 @@
 //!
 //! A redemption is on disk, synced, before it is answered. So a crash at any instant leaves one of two books:
 //! the ticket is open, and nobody has an answer; or it belongs to one key, which asks again and is answered.
-//! In neither can a second key come in by it. The book holds the public halves of tickets only: whoever reads
+//! In neither can a second key come in by it. Expiry is judged by the issuer's clock alone, which made it. The book holds the public halves of tickets only: whoever reads
 //! it can't redeem one.
 
 use std::collections::BTreeMap;
@@ -134,6 +134,9 @@ impl TicketBook {
     ///
     /// The same key under the same name may ask until the ticket expires, since its answer may have been lost:
     /// it gets a membership each time. When this returns a welcome, the redemption is on disk.
+    ///
+    /// It blocks: for a read of the book if it refuses, for two syncs if not. How often a stranger may ask is for
+    /// the caller to bound.
     pub fn redeem(
         &self,
         request: &JoinRequest,

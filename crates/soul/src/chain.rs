@@ -30,7 +30,8 @@ pub struct Chain {
 pub struct Member {
     /// The node's key. Compare it with the key of the peer that showed the chain: chains are no secret.
     pub key: PublicKey,
-    /// The node's name.
+    /// The node's name. Two issuers may have given it to two keys: whoever knows another node of that name
+    /// refuses this one.
     pub name: NodeName,
     /// Who let it in.
     pub issuer: PublicKey,
