@@ -2,8 +2,8 @@
 //!
 //! First everything that is there is kept ([`Placement::keep`]), so that a newcomer never drives out what
 //! runs. Then the empty slots are filled, every app's first ones before any app's second ones: each goes to
-//! the node that has fewest of the app, among several to the next on the ring that has not yet its share of all
-//! apps. What counts there is what is ready and what fills an *earlier* slot: so a decision stays the same while
+//! the node that has fewest of the app, among several to the next on the ring that stays within its share of
+//! all apps. What counts there is what is ready and what fills an *earlier* slot: so a decision stays the same while
 //! its outcome comes to light, in whatever order it does. Last, where an app is two or more replicas deeper on one node than on another with room, one
 //! moves over, a new one if there is one; nothing else ever moves.
 
@@ -15,7 +15,7 @@ use types::{AppName, NodeName, Nutrients, Workload};
 
 use crate::ring::{self, Ring};
 use crate::room::{Ask, Room};
-use crate::shares::Shares;
+use crate::shares::{Shares, Standing};
 use crate::{Planned, World, effective};
 
 /// The state of a decision while it is made.
@@ -209,21 +209,21 @@ impl<'a> Placement<'a> {
         }
     }
 
-    /// The node for one more replica: of those that fit and have fewest, the first on the ring that has not
-    /// yet its share.
+    /// The node for one more replica: of those that fit and have fewest, the first on the ring that
+    /// stays within its share.
     fn find(&mut self, app: usize, slot: u32, shares: &Shares) -> Option<usize> {
         let room = &self.room;
         let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
         let app = &mut self.apps[app];
         let ask = app.ask();
-        let mut best: Option<((u32, bool), usize)> = None;
+        let mut best: Option<((u32, Standing), usize)> = None;
         for place in ring.walk(ring::point(app.hash, slot)) {
-            let rank = (app.settled.of(place), shares.is_full(place));
+            let rank = (app.settled.of(place), shares.standing(place, ask.each));
             if best.is_some_and(|(least, _)| rank >= least) || !room.fits(place, &ask) {
                 continue;
             }
             best = Some((rank, place));
-            if rank <= (app.least, false) {
+            if rank <= (app.least, Standing::Within) {
                 break;
             }
         }

@@ -8,6 +8,17 @@ use types::Nutrients;
 /// The bound, as a fraction: 5/4 of a fair part.
 const BOUND: (u128, u128) = (5, 4);
 
+/// Where one more replica would bring a node, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// It has less than its part, or nothing at all.
+    Within,
+    /// It has less, but something, and its whole part is less than what is to be added.
+    Large,
+    /// It has its part or more.
+    Above,
+}
+
 /// What each node, by its place, was given of what is wanted of all.
 pub(crate) struct Shares {
     capacities: Vec<Nutrients>,
@@ -38,13 +49,20 @@ impl Shares {
         taken.memory_mb = taken.memory_mb.saturating_add(each.memory_mb);
     }
 
-    /// Whether a node has all of its part, of either nutrient.
-    pub(crate) fn is_full(&self, place: usize) -> bool {
-        let (taken, capacity) = (both(self.taken[place]), both(self.capacities[place]));
-        (0..2).any(|of| {
+    /// How a node would stand with one more that needs `each`, by the nutrient of which it has more.
+    pub(crate) fn standing(&self, place: usize, each: Nutrients) -> Standing {
+        let (taken, capacity, each) = (both(self.taken[place]), both(self.capacities[place]), both(each));
+        let of = |of: usize| {
             let part = self.wanted[of].saturating_mul(capacity[of]).saturating_mul(BOUND.0);
-            taken[of] > 0 && taken[of].saturating_mul(self.capacity[of]).saturating_mul(BOUND.1) >= part
-        })
+            let weighed = |amount: u128| amount.saturating_mul(self.capacity[of]).saturating_mul(BOUND.1);
+            match taken[of] {
+                0 => Standing::Within,
+                taken if weighed(taken) >= part => Standing::Above,
+                _ if weighed(each[of]) > part => Standing::Large,
+                _ => Standing::Within,
+            }
+        };
+        of(0).max(of(1))
     }
 }
 
@@ -67,9 +85,9 @@ mod tests {
         Nutrients { cpu_milli, memory_mb }
     }
 
-    fn given_until_full(shares: &mut Shares, place: usize, each: Nutrients) -> usize {
+    fn given_until_above(shares: &mut Shares, place: usize, each: Nutrients) -> usize {
         let mut given = 0;
-        while !shares.is_full(place) {
+        while shares.standing(place, each) < Standing::Above {
             shares.give(place, each);
             given += 1;
         }
@@ -80,19 +98,30 @@ mod tests {
     fn a_part_grows_with_the_capacity_and_ends_a_quarter_above_fair() {
         let nodes = [amount(1000, 1000), amount(3000, 3000)];
         let mut shares = Shares::new(nodes.into_iter(), [(amount(10, 1), 80)].into_iter());
-        assert_eq!(given_until_full(&mut shares, 0, amount(10, 1)), 25);
-        assert_eq!(given_until_full(&mut shares, 1, amount(10, 1)), 75);
+        assert_eq!(given_until_above(&mut shares, 0, amount(10, 1)), 25);
+        assert_eq!(given_until_above(&mut shares, 1, amount(10, 1)), 75);
+    }
+
+    #[test]
+    fn between_small_apps_a_node_that_has_nothing_comes_first() {
+        let nodes = [amount(1000, 1000); 3];
+        let each = amount(100, 100);
+        let mut shares = Shares::new(nodes.into_iter(), [(each, 2), (amount(200, 100), 1)].into_iter());
+        shares.give(0, each);
+        assert_eq!(shares.standing(0, amount(200, 100)), Standing::Large);
+        assert_eq!(shares.standing(0, each), Standing::Within);
+        assert_eq!(shares.standing(1, amount(900, 900)), Standing::Within);
     }
 
     #[test]
     fn what_needs_nothing_fills_nothing_and_the_largest_amounts_do_not_overflow() {
         let mut shares = Shares::new([amount(0, 0)].into_iter(), [(amount(0, 0), u32::MAX)].into_iter());
         shares.give(0, amount(0, 0));
-        assert!(!shares.is_full(0));
+        assert_eq!(shares.standing(0, amount(0, 0)), Standing::Within);
         let most = amount(u64::MAX, u64::MAX);
         let mut shares = Shares::new([most, most].into_iter(), [(most, u32::MAX)].into_iter());
         shares.give(0, most);
         shares.give(0, most);
-        let _ = shares.is_full(0);
+        assert_eq!(shares.standing(0, most), Standing::Above, "saturated, as its whole part is");
     }
 }
