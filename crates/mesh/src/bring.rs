@@ -1,6 +1,7 @@
 //! Brings what a person names into the mesh's repo: a spore file, a digest that is there, or a plain program.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use mycelium::client::Client;
@@ -84,6 +85,10 @@ fn pack(
     program: &Program,
     dir: &Path,
 ) -> Result<(PathBuf, AppName), Failure> {
+    if program.manifest.is_none() && program.interpreter.is_none() && !is_executable(path)? {
+        return Err(Failure::usage(format_args!("{} is not a program", path.display()))
+            .hint("a script needs a first line like #!/bin/sh, or --interpreter python3"));
+    }
     let mut template = match &program.manifest {
         Some(manifest) => packing::template(manifest)?,
         None => infer(path, program)?,
@@ -138,6 +143,14 @@ fn infer(path: &Path, program: &Program) -> Result<Template, Failure> {
         .extend(set.into_iter().map(|(field, value): (&str, serde_json::Value)| (field.to_owned(), value)));
     template = Template::from_value(document.into()).map_err(Failure::usage)?;
     Ok(template)
+}
+
+/// Whether the system could execute it: an ELF file, or a script that says by what (execve(2)).
+fn is_executable(path: &Path) -> Result<bool, Failure> {
+    let unread = |e| Failure::new(format_args!("failed to read {}: {e}", path.display()));
+    let mut start = Vec::new();
+    File::open(path).and_then(|file| file.take(4).read_to_end(&mut start)).map_err(unread)?;
+    Ok(start.starts_with(b"\x7fELF") || start.starts_with(b"#!"))
 }
 
 /// A file's name as the name of an app: `My_Server.py` is `my-server`.

@@ -17,6 +17,9 @@ impl FromStr for Pair {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
+            Some((name, _)) if name.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+                Err(format!("the name {name:?} holds a space"))
+            }
             Some((name, value)) if !name.is_empty() => {
                 Ok(Self { name: name.to_owned(), value: value.to_owned() })
             }

@@ -121,3 +121,17 @@ fn a_key_that_is_no_operators_is_refused() {
     let other = place.mesh(&format!("deploy {path} -app other")).ended(2);
     insta::assert_snapshot!(session(&[ran, other]));
 }
+
+#[test]
+fn what_can_not_be_run_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    let _mesh = place.start("");
+    place.write("notes.txt", "not a program");
+    insta::assert_snapshot!(session(&[
+        place.mesh("deploy notes.txt").ended(2),
+        place.mesh("deploy program -env BAD").ended(2),
+        place
+            .run("deploy program -env 'A B=c'", place.command().args(["deploy", "program", "-env", "A B=c"])),
+    ]));
+    assert!(place.json("status")["apps"].as_array().unwrap().is_empty());
+}
