@@ -23,6 +23,8 @@ pub fn reap_strays(dir: &Path) -> io::Result<usize> {
     }
     let home = Home::open(dir)?;
     let _lock = home.lock()?;
+    // Nobody listens there any more.
+    home.unlink_socket();
     end(&home.unique()?)
 }
 

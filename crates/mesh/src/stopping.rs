@@ -49,9 +49,22 @@ pub async fn sweep(context: &Context, paths: &Paths, asked: &Asked) -> Result<Op
         end(&process, asked).await;
         step.over();
         let left = keeper(paths).await?;
+        tidy(paths);
         return Ok(Some(format!("process {pid}, which did not answer{}", and(left))));
     }
-    keeper(paths).await
+    let left = keeper(paths).await?;
+    tidy(paths);
+    Ok(left)
+}
+
+/// Removes the socket and the run folders that a killed mesh left, unless another one has started meanwhile.
+fn tidy(paths: &Paths) {
+    let Ok(lock) = File::open(paths.lock()) else { return };
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        // The next mesh would clear both, too: what can't be removed is no reason to fail.
+        let _ = std::fs::remove_file(paths.socket());
+        let _ = std::fs::remove_dir_all(paths.run());
+    }
 }
 
 /// Ends a keeper with its workloads, or the workloads that a killed keeper left.

@@ -73,6 +73,7 @@ fn down_ends_what_a_killed_mesh_left() {
     let down = place.mesh("down").good();
     assert!(down.stderr.contains("the keeper") && down.stderr.contains("1 replicas"), "{}", down.shown());
     place.nothing_runs();
+    assert!(!place.state().join("run").exists(), "its run folders are gone");
     insta::assert_snapshot!(session(&[place.mesh("down").good()]));
 }
 

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileTypeExt as _;
 use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -102,6 +104,7 @@ impl Place {
             gone(pid);
         }
         assert_eq!(self.processes(), Vec::<String>::new());
+        assert_eq!(sockets(&self.state()), Vec::<PathBuf>::new());
     }
 
     /// Every process that has to do with this place, with its command line.
@@ -122,6 +125,14 @@ impl Place {
         }
         found
     }
+}
+
+/// The sockets in a state folder.
+fn sockets(state: &Path) -> Vec<PathBuf> {
+    let files = [state.to_owned(), state.join("keeper")].into_iter().flat_map(std::fs::read_dir).flatten();
+    let is_socket =
+        |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    files.map(|entry| entry.unwrap().path()).filter(is_socket).collect()
 }
 
 impl Running<'_> {
