@@ -7,14 +7,16 @@ use types::Nutrients;
 
 /// The bound, as a fraction: 5/4 of a fair part.
 const BOUND: (u128, u128) = (5, 4);
+/// A part of fewer replicas than this is too small to be kept to exactly.
+const FEW: u128 = 5;
 
 /// Where one more replica would bring a node, the better first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
-    /// It has less than its part, or nothing at all.
+    /// It stays within its part, or had nothing at all; or crosses the bound where that doesn't count.
     Within,
-    /// It has less, but something, and its whole part is less than what is to be added.
-    Large,
+    /// It crosses the bound.
+    Across,
     /// It has its part or more.
     Above,
 }
@@ -55,10 +57,13 @@ impl Shares {
         let of = |of: usize| {
             let part = self.wanted[of].saturating_mul(capacity[of]).saturating_mul(BOUND.0);
             let weighed = |amount: u128| amount.saturating_mul(self.capacity[of]).saturating_mul(BOUND.1);
+            // Where a part is one replica or a few, whoever must not cross its bound would mostly find no
+            // node at all, and one that leaves would move them all.
+            let counts = weighed(each[of]) > part || weighed(each[of]).saturating_mul(FEW) <= part;
             match taken[of] {
                 0 => Standing::Within,
                 taken if weighed(taken) >= part => Standing::Above,
-                _ if weighed(each[of]) > part => Standing::Large,
+                taken if counts && weighed(taken + each[of]) > part => Standing::Across,
                 _ => Standing::Within,
             }
         };
@@ -108,7 +113,7 @@ mod tests {
         let each = amount(100, 100);
         let mut shares = Shares::new(nodes.into_iter(), [(each, 2), (amount(200, 100), 1)].into_iter());
         shares.give(0, each);
-        assert_eq!(shares.standing(0, amount(200, 100)), Standing::Large);
+        assert_eq!(shares.standing(0, amount(200, 100)), Standing::Across);
         assert_eq!(shares.standing(0, each), Standing::Within);
         assert_eq!(shares.standing(1, amount(900, 900)), Standing::Within);
     }

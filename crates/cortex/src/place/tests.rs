@@ -244,6 +244,17 @@ fn small_apps_share_the_nodes_by_what_these_can_hold() {
 }
 
 #[test]
+fn no_node_of_a_large_mesh_has_a_quarter_more_than_the_mean() {
+    let mut mesh = Mesh::of(100);
+    mesh.nodes.iter_mut().for_each(|node| node.capacity = Nutrients { cpu_milli: 9999, memory_mb: 9999 });
+    let name = |index| AppName::new(&format!("app-{index}")).unwrap();
+    mesh.plans = (0..100).map(|index| (1, Plan::new(name(index), release("v1"), 10))).collect();
+    let decision = mesh.decide();
+    let most = mesh.nodes.iter().map(|node| decision.of_node(&node.node_id).len()).max().unwrap();
+    assert!(most <= 12, "{most} of 1000 on one of 100 nodes");
+}
+
+#[test]
 fn a_move_that_makes_room_lets_in_what_had_none() {
     let mut mesh = Mesh::of(2).with(plan("billing", 2)).with(plan("search", 1));
     mesh.nodes[1].capacity.cpu_milli = 600;
