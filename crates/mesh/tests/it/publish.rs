@@ -70,3 +70,14 @@ fn a_full_disk_is_a_clear_error_and_leaves_nothing() {
     assert!(ran.stderr.contains("failed to store a spore"), "{}", ran.shown());
     assert_eq!(place.mesh("repo list -json").good().stdout.trim(), "[]");
 }
+
+#[test]
+fn a_mesh_that_can_not_store_a_large_spore_says_why() {
+    let place = Place::new();
+    let _mesh = place.start("");
+    std::fs::remove_dir_all(place.state().join("repo")).unwrap();
+    std::fs::write(place.state().join("repo"), "no folder").unwrap();
+    std::fs::write(place.work().join("program"), [b"#!".as_slice(), &[0; 16 << 20]].concat()).unwrap();
+    let ran = place.mesh("deploy program").ended(1);
+    assert!(ran.stderr.contains("failed to ") && ran.stderr.contains("state/repo"), "{}", ran.shown());
+}

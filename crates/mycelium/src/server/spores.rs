@@ -60,14 +60,17 @@ pub(super) async fn put(State(state): State<ApiState>, body: Body) -> Answer<Sto
         if piece.as_ref().is_ok_and(Bytes::is_empty) {
             continue;
         }
-        if sender.send(piece).await.is_err() {
+        let broken = piece.is_err();
+        // Once storing has failed nobody takes it, but who is still sending would not hear why.
+        let _ = sender.send(piece).await;
+        if broken {
             break;
         }
     }
     // Nobody takes it any more when storing has failed; then that is the answer.
     let _ = sender.send(Ok(Bytes::new())).await;
     let stored = writing.await.map_err(ApiError::internal)?;
-    stored.map(Json).map_err(|e| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, e.to_string()))
+    stored.map(Json).map_err(|e| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, format!("failed to {e}")))
 }
 
 /// `POST /v1/spores/gc`
