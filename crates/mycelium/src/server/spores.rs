@@ -26,7 +26,7 @@ type Answer<T> = Result<Json<T>, ApiError>;
 /// `GET /v1/spores`
 pub(super) async fn list(State(state): State<ApiState>) -> Answer<Vec<SporeInfo>> {
     blocking(move || {
-        let stored = state.repo.list().map_err(ApiError::internal)?;
+        let stored = state.repo.list().map_err(failed)?;
         Ok(stored.into_iter().map(|one| state.describe(&one)).collect())
     })
     .await
@@ -37,7 +37,7 @@ pub(super) async fn one(State(state): State<ApiState>, Path(digest): Path<String
     let digest: Digest =
         digest.parse().map_err(|e: types::DigestError| ApiError::bad_request(e.to_string()))?;
     blocking(move || {
-        let stored = state.repo.list().map_err(ApiError::internal)?;
+        let stored = state.repo.list().map_err(failed)?;
         let found = stored.into_iter().find(|one| one.digest == digest);
         let missing = || ApiError::not_found(format!("the repo holds no spore {digest}"));
         Ok(state.describe(&found.ok_or_else(missing)?))
@@ -78,11 +78,15 @@ pub(super) async fn collect(State(state): State<ApiState>) -> Answer<Collected> 
     blocking(move || {
         let kept = state.digests_in_use();
         let gone = state.repo.gc(&|digest| kept.contains(digest), FRESH);
-        let gone = gone.map_err(ApiError::internal)?;
+        let gone = gone.map_err(failed)?;
         let bytes = gone.iter().map(|s| s.bytes).sum();
         Ok(Collected { removed: gone.into_iter().map(|s| s.digest).collect(), bytes })
     })
     .await
+}
+
+fn failed(error: repo::Error) -> ApiError {
+    ApiError::internal(format_args!("failed to {error}"))
 }
 
 async fn blocking<T: Send + 'static>(

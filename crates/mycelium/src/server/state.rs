@@ -199,7 +199,7 @@ pub(super) async fn why(
     let status = state.app_status(&app)?;
     let log = state.events.clone();
     let all = tokio::task::spawn_blocking(move || log.after(0)).await.map_err(ApiError::internal)?;
-    let mut events = all.map_err(ApiError::internal)?;
+    let mut events = all.map_err(|e| ApiError::internal(format_args!("failed to read the events: {e}")))?;
     events.retain(|event| event.app.as_ref() == Some(&app));
     events.drain(..events.len().saturating_sub(WHY_EVENTS));
     let said = status.replicas.iter().filter(|r| !r.message.is_empty());
