@@ -70,6 +70,10 @@ pub trait Traffic: Send + Sync {
     /// the moment in which the replica's record ceases to be `ready`; whoever routes may learn that later,
     /// and has to before this resolves. Dropped when the replica becomes ready again, or is gone.
     fn drained(&self, app: &AppName, node: &NodeName, replica: &ReplicaName) -> BoxFuture<()>;
+
+    /// The replica is `ready` again after [`Traffic::drained`] was asked for: whoever routes may never have seen
+    /// that it wasn't.
+    fn resumed(&self, app: &AppName, node: &NodeName, replica: &ReplicaName);
 }
 
 /// An agent that was not started.

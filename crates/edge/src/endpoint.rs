@@ -78,6 +78,11 @@ impl Endpoint {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Requests enter again.
+    pub(crate) fn resume(&self) {
+        self.draining.store(false, Ordering::SeqCst);
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }

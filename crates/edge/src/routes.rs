@@ -149,6 +149,13 @@ impl Routes {
         }
     }
 
+    /// Takes back [`Routes::drained`] for an endpoint that is to serve on: a table that never lacked it wouldn't.
+    pub fn resumed(&self, id: &str) {
+        if let Some(endpoint) = self.lock().endpoints.get(id) {
+            endpoint.resume();
+        }
+    }
+
     /// The apps of the table and how many targets each has.
     #[must_use]
     pub fn apps(&self) -> BTreeMap<AppName, usize> {

@@ -13,4 +13,8 @@ impl Traffic for EdgeTraffic {
     fn drained(&self, app: &AppName, node: &NodeName, replica: &ReplicaName) -> BoxFuture<()> {
         Box::pin(self.0.routes().drained(&routes::id(app, node, replica)))
     }
+
+    fn resumed(&self, app: &AppName, node: &NodeName, replica: &ReplicaName) {
+        self.0.routes().resumed(&routes::id(app, node, replica));
+    }
 }

@@ -23,13 +23,13 @@ impl Shell {
     }
 
     pub(super) async fn register(&mut self, record: Endpoint, now: Now) {
-        if record.is_ready()
-            && let Some(drain) = self.drains.remove(&record.replica)
-        {
-            drain.abort();
-        }
+        let resumed = record.is_ready().then(|| self.drains.remove(&record.replica)).flatten();
         let registered = self.deps.fabric.register_endpoint(&record, &*self.deps.signer, now.wall);
         said(registered, "register an endpoint");
+        if let Some(drain) = resumed {
+            drain.abort();
+            self.deps.traffic.resumed(&record.app_name, &record.node_id, &record.replica);
+        }
         if record.state == ReplicaState::Completed {
             // Once the keeper has forgotten the process, this record alone says that the job is done.
             let fabric = self.deps.fabric.clone();

@@ -353,6 +353,9 @@ impl Traffic for Requests {
             let _ = open.wait_for(none).await;
         })
     }
+
+    // What is ready is asked of the records, each time.
+    fn resumed(&self, _: &AppName, _: &NodeName, _: &ReplicaName) {}
 }
 
 fn fetch(address: &str, path: &str) -> std::io::Result<String> {

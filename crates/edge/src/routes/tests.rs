@@ -56,6 +56,19 @@ fn a_drain_waits_for_those_that_left_the_table_too() {
 }
 
 #[test]
+fn one_that_never_left_the_table_serves_again_once_its_drain_is_taken_back() {
+    let routes = Routes::new(1);
+    routes.set(&table(&[("a", 1)]));
+    drop(routes.drained("a"));
+    routes.set(&table(&[("a", 1)]));
+    let endpoint = routes.snapshot().apps[0].1[0].clone();
+    assert!(!endpoint.enter(0), "whoever drains it may not have finished");
+    routes.resumed("a");
+    assert!(endpoint.enter(0));
+    routes.resumed("unknown");
+}
+
+#[test]
 fn an_id_that_stands_twice_counts_once() {
     let routes = Routes::new(1);
     routes.set(&table(&[("a", 1), ("a", 1)]));
