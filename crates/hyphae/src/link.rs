@@ -1,0 +1,146 @@
+//! One connection to a peer, and what is counted about it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use quinn::{Connection, ConnectionError, TransportErrorCode, VarInt};
+use types::PublicKey;
+
+use crate::book::canonical;
+use crate::pick::Facts;
+use crate::wire;
+
+/// How many streams a peer may have open at first: the transport keeps 80 bytes for each that may be.
+pub const FIRST_STREAMS: u32 = 64;
+
+/// A connection that was greeted on both sides.
+pub struct Link {
+    pub peer: PublicKey,
+    pub connection: Connection,
+    pub facts: Facts,
+    /// When it was ready, by the clock on the wall.
+    pub since: SystemTime,
+    /// Whether the peer was a stranger when last asked.
+    pub stranger: AtomicBool,
+    /// Streams open on it, both ways and one-way ones that carried something lately.
+    active: AtomicUsize,
+    /// How many streams the peer may have open.
+    allowed: AtomicU32,
+    /// When it was last used, in milliseconds since `epoch`.
+    used: AtomicU64,
+    epoch: Instant,
+}
+
+impl Link {
+    /// A connection that is ready now.
+    pub fn new(peer: PublicKey, connection: Connection, run: u64, ours: bool, epoch: Instant) -> Self {
+        let link = Self {
+            peer,
+            connection,
+            facts: Facts { run, ours, since: epoch.elapsed() },
+            since: SystemTime::now(),
+            stranger: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
+            allowed: AtomicU32::new(FIRST_STREAMS),
+            used: AtomicU64::new(0),
+            epoch,
+        };
+        link.touch();
+        link
+    }
+
+    /// Whether anything can still be sent on it.
+    pub fn is_open(&self) -> bool {
+        self.connection.close_reason().is_none()
+    }
+
+    /// Closes it; both sides get to know the reason.
+    pub fn close(&self, code: u32, reason: &str) {
+        self.connection.close(VarInt::from_u32(code), wire::shorten(reason).as_bytes());
+    }
+
+    /// Notes that it was used.
+    pub fn touch(&self) {
+        self.used.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// One more stream.
+    pub fn begin(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One stream less.
+    pub fn end(&self) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Lets a peer that uses half of the streams that it may have open have twice as many, up to `most`.
+    pub fn widen(&self, most: u32) {
+        let allowed = self.allowed.load(Ordering::Relaxed);
+        if allowed < most && 2 * self.active() > allowed as usize {
+            let more = (2 * allowed).min(most);
+            self.allowed.store(more, Ordering::Relaxed);
+            self.connection.set_max_concurrent_bi_streams(VarInt::from_u32(more));
+        }
+    }
+
+    /// Streams open on it.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// How long it has not been used; nothing while a stream is open.
+    pub fn unused(&self) -> Duration {
+        if self.active() > 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.now().saturating_sub(self.used.load(Ordering::Relaxed)))
+    }
+
+    /// How long it has been there.
+    pub fn age(&self) -> Duration {
+        self.epoch.elapsed().saturating_sub(self.facts.since)
+    }
+
+    /// Where packets to the peer go.
+    pub fn address(&self) -> SocketAddr {
+        canonical(&self.connection.remote_address())
+    }
+
+    /// Why it is closed, for people; `None` while it is open.
+    pub fn why(&self) -> Option<String> {
+        self.connection.close_reason().map(|error| describe(&error))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Why a connection ended, for people.
+pub fn describe(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = wire::printable(&close.reason);
+            match u32::try_from(u64::from(close.error_code)) {
+                Ok(wire::CODE_REFUSED) => format!("it refused: {reason}"),
+                _ if reason.is_empty() => "it closed the connection".to_owned(),
+                _ => format!("it closed the connection: {reason}"),
+            }
+        }
+        ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            "it takes no connection now".to_owned()
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            format!("its transport closed the connection: {}", wire::printable(&close.reason))
+        }
+        ConnectionError::TimedOut => "nothing came from it any more".to_owned(),
+        ConnectionError::Reset => "it no longer knows the connection".to_owned(),
+        ConnectionError::LocallyClosed => "the connection was closed here".to_owned(),
+        other => other.to_string(),
+    }
+}
