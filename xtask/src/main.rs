@@ -1,5 +1,5 @@
 //! Chores of this repository: `cargo xtask tidy` reads the tree and refuses what review would, `cargo xtask
-//! generate` writes what is generated and committed. Neither needs the network.
+//! generate` writes what is generated and committed, `cargo xtask sim` runs simulated meshes. None needs the network.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 mod generate;
 mod lex;
+mod simulate;
 mod tidy;
 mod tree;
 mod violation;
@@ -35,6 +36,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run simulated meshes with every fault there is, and check what must hold; --release is 10 times quicker
+    Sim(simulate::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(chore: &Chore) -> Result<bool> {
     let violations = match chore {
         Chore::Tidy => tidy::run(&root)?,
         Chore::Generate { check: true } => generate::check(&root)?,
+        Chore::Sim(args) => return Ok(simulate::run(args)),
         Chore::Generate { check: false } => {
             for path in generate::write(&root)? {
                 println!("{}", path.display());

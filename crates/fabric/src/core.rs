@@ -22,7 +22,7 @@ mod stored;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use types::{Namespace, NodeName, Timestamp};
+use types::{Digest, Namespace, NodeName, Timestamp};
 
 use crate::{Authority, Key, MeshId, Order, Rank, Record, Refused, Verified, View};
 
@@ -37,6 +37,10 @@ pub struct Core {
     mesh: MeshId,
     authority: Authority,
     slots: BTreeMap<Key, Slot>,
+    /// Where each record lies, by its id.
+    ids: BTreeMap<Digest, Key>,
+    /// Rises with each record that enters or leaves, those included that no reader sees.
+    edition: u64,
     floors: BTreeMap<Key, Rank>,
     expiries: Expiries,
     usage: BTreeMap<NodeName, Usage>,
@@ -56,6 +60,8 @@ impl Core {
             mesh,
             authority,
             slots: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            edition: 0,
             floors: BTreeMap::new(),
             expiries: Expiries::default(),
             usage: BTreeMap::new(),
@@ -114,6 +120,30 @@ impl Core {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Record> {
         self.slots.get(key).map(|slot| slot.winner().record())
+    }
+
+    /// The record with this id, if it is here: holding, conflicting, or a tombstone.
+    #[must_use]
+    pub fn by_id(&self, id: Digest) -> Option<&Record> {
+        let slot = self.slots.get(self.ids.get(&id)?)?;
+        slot.records().map(Verified::record).find(|record| record.id() == id)
+    }
+
+    /// The ids of all records, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = Digest> {
+        self.ids.keys().copied()
+    }
+
+    /// Rises whenever a record enters or leaves; equal editions of one store mean equal sets of ids.
+    #[must_use]
+    pub const fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// Under which this process writes for its nodes: above that of every earlier start on this disk.
+    #[must_use]
+    pub const fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// Every record, conflicting ones and tombstones included, in the order of their keys: what a peer that

@@ -3,6 +3,7 @@
 //! Signatures are checked before the lock is taken, the disk is written after it is released.
 
 mod own;
+mod peers;
 mod specified;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -21,6 +21,7 @@ mod journal;
 mod key;
 mod kind;
 mod name;
+pub mod net;
 mod order;
 mod plans;
 mod record;

@@ -105,7 +105,7 @@ pub(crate) fn put_key(out: &mut Vec<u8>, key: &Key) {
     put_text(out, key.name.as_str());
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.push(u8::try_from(text.len()).expect("no text in a key is over 255 bytes"));
     out.extend_from_slice(text.as_bytes());
 }
@@ -165,36 +165,45 @@ pub(crate) fn decode_key(bytes: &[u8]) -> Result<Key, WireError> {
 }
 
 /// The rest of the input; never reads past it, never allocates before it has checked.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], WireError> {
+    pub(crate) fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], WireError> {
         let (head, rest) = self.0.split_at_checked(count).ok_or(WireError::Truncated(field))?;
         self.0 = rest;
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
+    pub(crate) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(WireError::Truncated(field))?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
-    fn u16(&mut self, field: &'static str) -> Result<u16, WireError> {
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, WireError> {
         self.array(field).map(u16::from_be_bytes)
     }
 
-    fn u64(&mut self, field: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
+        self.array(field).map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, WireError> {
         self.array(field).map(u64::from_be_bytes)
     }
 
-    fn text(&mut self, field: &'static str) -> Result<&'a str, WireError> {
+    pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a str, WireError> {
         let length = usize::from(self.u8(field)?);
         std::str::from_utf8(self.take(length, field)?).map_err(|_| WireError::Field(field))
+    }
+
+    /// Nothing may follow.
+    pub(crate) fn end(&self) -> Result<(), WireError> {
+        if self.0.is_empty() { Ok(()) } else { Err(WireError::Trailing(self.0.len())) }
     }
 
     fn time(&mut self, field: &'static str) -> Result<Timestamp, WireError> {

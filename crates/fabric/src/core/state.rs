@@ -54,6 +54,8 @@ impl Core {
     pub(super) fn entered(&mut self, verified: &Verified, out: &mut Vec<Output>) {
         let record = verified.record();
         self.expiries.add(record);
+        self.ids.insert(record.id(), record.key().clone());
+        self.edition += 1;
         if let Some(usage) = self.usage_of(record) {
             usage.records += 1;
             usage.tombstones += usize::from(record.payload().is_none());
@@ -66,6 +68,8 @@ impl Core {
     pub(super) fn left(&mut self, verified: &Verified, out: &mut Vec<Output>) {
         let record = verified.record();
         self.expiries.remove(record);
+        self.ids.remove(&record.id());
+        self.edition += 1;
         if let Some(usage) = self.usage_of(record) {
             usage.records -= 1;
             usage.tombstones -= usize::from(record.payload().is_none());

@@ -1,0 +1,40 @@
+//! What the network's side asks of the shared store.
+
+use types::{Digest, NodeName, Timestamp};
+
+use crate::net::PeerId;
+use crate::{Fabric, Input, Receipt, Record, Refused};
+
+use super::outcome;
+
+impl Fabric {
+    /// Takes one record of a peer, verified outside the lock. Not waited for the disk: see [`Fabric::flush`].
+    pub fn merge_one(&self, record: Record, now: Timestamp) -> Result<Receipt, Refused> {
+        let record = record.verify(&self.shared.mesh)?;
+        let receipt = outcome(self.step(Input::Merge(record), now).0);
+        self.shared.log.relieve();
+        receipt
+    }
+
+    /// The record with this id in its wire form, a tombstone or a conflicting one included.
+    #[must_use]
+    pub fn encoded(&self, id: Digest) -> Option<Vec<u8>> {
+        self.lock().core.by_id(id).map(Record::encode)
+    }
+
+    /// The ids of all records, ascending.
+    #[must_use]
+    pub fn ids(&self) -> Vec<Digest> {
+        self.lock().core.ids().collect()
+    }
+
+    /// Changes whenever a record enters or leaves.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.lock().core.edition()
+    }
+
+    pub(crate) fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
+        crate::net::admits(self.lock().core.authority(), name, peer)
+    }
+}

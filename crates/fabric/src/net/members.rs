@@ -1,0 +1,273 @@
+//! Members: who is in the mesh and answers (SWIM, Das et al. 2002, by `foca`), with what it lacks beside it: a
+//! comparison of whole lists, and a memory of those that are gone, so that the parts of a mesh that was cut
+//! find each other again.
+//!
+//! A death is forgotten by SWIM after [`FORGET`]: from then on the same life of the same node may be heard of
+//! again, which is what happens after a cut. Whoever was taken for dead and hears of it meanwhile comes back
+//! under a higher generation.
+
+mod compare;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::time::Duration;
+
+use foca::{Foca, NoCustomBroadcast, OwnedNotification, PeriodicParams};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+use types::{Digest, Timestamp};
+
+use super::envelope::MAX_DATAGRAM;
+use super::output::Offence;
+use super::peer::{Peer, PeerId};
+use super::store::Store;
+use super::swim::{Codec, sift};
+
+/// Every node probes one other so often.
+const PROBE: Duration = Duration::from_millis(500);
+/// A direct answer comes within this, or others are asked to probe too.
+const ROUND_TRIP: Duration = Duration::from_millis(250);
+/// News is sent to three members so often, while there is any.
+const GOSSIP: Duration = Duration::from_millis(100);
+/// After this a death is forgotten. Longer than news of it takes to be everywhere (some 3 s at 10,000 nodes).
+const FORGET: Duration = Duration::from_secs(15);
+/// By so much another's clock may be ahead of ours.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+/// The most members; and the most that are remembered as gone.
+const MAX_MEMBERS: usize = 16 * 1024;
+
+/// What the library wants done.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) sends: Vec<(PeerId, Vec<u8>)>,
+    pub(super) timers: Vec<(Duration, foca::Timer<Peer>)>,
+    pub(super) news: Vec<OwnedNotification<Peer>>,
+}
+
+impl foca::Runtime<Peer> for Effects {
+    fn notify(&mut self, notification: foca::Notification<'_, Peer>) {
+        self.news.push(notification.to_owned());
+    }
+
+    fn send_to(&mut self, to: Peer, data: &[u8]) {
+        self.sends.push((to.id, data.to_vec()));
+    }
+
+    fn submit_after(&mut self, event: foca::Timer<Peer>, after: Duration) {
+        self.timers.push((after, event));
+    }
+}
+
+/// One that is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Lost {
+    pub(super) peer: Peer,
+    /// Whether its death counts for placement already.
+    pub(super) settled: bool,
+}
+
+pub(super) struct Members {
+    swim: Foca<Peer, Codec, StdRng, NoCustomBroadcast>,
+    rng: StdRng,
+    /// Who is here, each with what it adds to a digest.
+    pub(super) up: BTreeMap<PeerId, (Peer, u64)>,
+    pub(super) lost: BTreeMap<PeerId, Lost>,
+    /// Whom we were told to meet.
+    pub(super) seeds: BTreeSet<PeerId>,
+    pub(super) effects: Effects,
+    /// A generation under which somebody else spoke of us, higher than ours.
+    contested: u64,
+}
+
+impl Members {
+    pub(super) fn new(me: Peer, rng: StdRng, own: StdRng) -> Self {
+        Self {
+            swim: Foca::new(me, config(1), rng, Codec),
+            rng: own,
+            up: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            seeds: BTreeSet::new(),
+            effects: Effects::default(),
+            contested: 0,
+        }
+    }
+
+    pub(super) const fn me(&self) -> &Peer {
+        self.swim.identity()
+    }
+
+    pub(super) fn is_up(&self, peer: &PeerId) -> bool {
+        self.up.contains_key(peer)
+    }
+
+    /// A datagram of SWIM.
+    pub(super) fn receive(&mut self, from: PeerId, bytes: &[u8], store: &impl Store) -> Result<(), Offence> {
+        let mut contested = 0;
+        let sifted = sift(bytes, |peer| {
+            contested = contested.max(self.contest(peer));
+            self.check(peer, store).is_ok()
+        })?;
+        if sifted.source.id != from {
+            return Err(Offence::Spoofed);
+        }
+        self.check(&sifted.source, store)?;
+        self.contested = contested;
+        // what may fail here is late or crossed, never wrong: the form was checked
+        drop(self.swim.handle_data(&sifted.bytes, &mut self.effects));
+        self.outdo();
+        Ok(())
+    }
+
+    pub(super) fn timer(&mut self, timer: foca::Timer<Peer>) {
+        drop(self.swim.handle_timer(timer, &mut self.effects));
+    }
+
+    /// Comes back under other addresses.
+    pub(super) fn readdress(&mut self, addresses: Vec<std::net::SocketAddr>) {
+        let Some(name) = self.me().name().cloned() else { return };
+        let new = Peer::new(self.me().id, self.me().generation + 1, name, addresses);
+        drop(self.swim.change_identity(new, &mut self.effects));
+    }
+
+    /// Says goodbye, in a life of its own that nobody takes for a death.
+    pub(super) fn leave(&mut self) {
+        let last = Peer { leaving: true, ..self.me().next(0) };
+        drop(self.swim.change_identity(last, &mut self.effects));
+        drop(self.swim.leave_cluster(&mut self.effects));
+    }
+
+    /// Keeps the books on what the library noticed; whether anything changed.
+    pub(super) fn note(&mut self, news: &OwnedNotification<Peer>) {
+        match news {
+            OwnedNotification::MemberUp(peer) => {
+                self.lost.remove(&peer.id);
+                self.up.insert(peer.id, (peer.clone(), weight(peer)));
+                self.scale();
+            }
+            OwnedNotification::Rename(_, peer) if self.is_up(&peer.id) => {
+                self.up.insert(peer.id, (peer.clone(), weight(peer)));
+            }
+            OwnedNotification::MemberDown(peer) => {
+                self.up.remove(&peer.id);
+                if !peer.leaving && self.lost.len() < MAX_MEMBERS {
+                    self.lost.insert(peer.id, Lost { peer: peer.clone(), settled: false });
+                }
+                self.scale();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whom to call on this second: one that is gone or not yet met. Alone, each second; else so seldom that
+    /// all together call on a missing one every few seconds, and after a cut somebody does at once.
+    pub(super) fn missing(&mut self) -> Option<PeerId> {
+        let seeds = self.seeds.iter().filter(|id| !self.lost.contains_key(id));
+        let missing: Vec<PeerId> = self
+            .lost
+            .keys()
+            .chain(seeds)
+            .copied()
+            .filter(|id| !self.is_up(id) && *id != self.me().id)
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "a mesh has few members")]
+        let share = missing.len() as f64 / (self.up.len() + 1) as f64;
+        if self.up.is_empty() || self.rng.random_bool((0.4 * share).min(1.0)) {
+            missing.into_iter().choose(&mut self.rng)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn random(&mut self) -> Option<PeerId> {
+        self.up.keys().copied().choose(&mut self.rng)
+    }
+
+    /// Has those leave whom the mesh doesn't admit any more. The overlay cuts their links at once, by itself.
+    pub(super) fn expel(&mut self, store: &impl Store) {
+        let admitted = |peer: &Peer| peer.name().is_some_and(|name| store.admits(name, &peer.id));
+        let gone: Vec<foca::Member<Peer>> = self
+            .up
+            .values()
+            .filter(|(peer, _)| !admitted(peer))
+            .map(|(peer, _)| foca::Member::new(peer.clone(), 0, foca::State::Down))
+            .collect();
+        drop(self.swim.apply_many(gone.into_iter(), false, &mut self.effects));
+        self.lost.retain(|_, lost| admitted(&lost.peer));
+    }
+
+    /// Whether a peer may be believed to exist.
+    fn check(&self, peer: &Peer, store: &impl Store) -> Result<(), Offence> {
+        if peer.id == self.me().id {
+            return if peer == self.me() { Ok(()) } else { Err(Offence::Spoofed) };
+        }
+        if self.up.get(&peer.id).is_some_and(|(known, _)| known == peer) {
+            return Ok(());
+        }
+        if self.up.len() >= MAX_MEMBERS || !peer.name().is_some_and(|name| store.admits(name, &peer.id)) {
+            return Err(Offence::Stranger);
+        }
+        if Timestamp::from_millis(peer.generation) > store.now() + AHEAD {
+            return Err(Offence::Future(peer.generation));
+        }
+        Ok(())
+    }
+
+    /// The generation under which somebody speaks of us, if it is above ours.
+    fn contest(&self, peer: &Peer) -> u64 {
+        if peer.id == self.me().id && foca::Identity::win_addr_conflict(peer, self.me()) {
+            peer.generation
+        } else {
+            0
+        }
+    }
+
+    /// Comes back above a generation that somebody claimed for us: nobody else can speak for this key.
+    fn outdo(&mut self) {
+        let claimed = std::mem::take(&mut self.contested);
+        if claimed > 0 && !self.me().leaving && claimed < u64::MAX >> 2 {
+            let new = self.me().next(claimed + 1);
+            drop(self.swim.change_identity(new, &mut self.effects));
+        }
+    }
+
+    /// What depends on the number of members.
+    fn scale(&mut self) {
+        drop(self.swim.set_config(config(self.up.len() + 1)));
+    }
+}
+
+/// What a member adds to a digest of the list.
+fn weight(peer: &Peer) -> u64 {
+    let mut bytes = Vec::with_capacity(40);
+    peer.put_short(&mut bytes);
+    let [a, b, c, d, e, f, g, h, ..] = *Digest::of(&bytes).as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// A suspicion lasts 3 log10(n) - 3 probes, 2 at least: short, because who was only held up refutes it or comes
+/// back, and a death counts for placement 5 s later only. News is told ln(n) + 9 times by each, so that one
+/// death in ten thousand is missed by anybody (with the usual 4 log10(n) times, at 50 nodes, it is one in eight).
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small counts"
+)]
+fn config(members: usize) -> foca::Config {
+    let magnitude = (members.max(10) as f64).log10();
+    foca::Config {
+        probe_period: PROBE,
+        probe_rtt: ROUND_TRIP,
+        suspect_to_down_after: PROBE.mul_f64((3.0 * magnitude - 3.0).max(2.0)),
+        max_transmissions: NonZeroU8::new((2.3 * magnitude + 9.0) as u8).unwrap_or(NonZeroU8::MIN),
+        remove_down_after: Some(FORGET),
+        max_packet_size: NonZeroUsize::new(MAX_DATAGRAM - 2).unwrap_or(NonZeroUsize::MIN),
+        notify_down_members: true,
+        periodic_announce: None,
+        periodic_announce_to_down_members: None,
+        periodic_gossip: NonZeroUsize::new(3)
+            .map(|num_members| PeriodicParams { frequency: GOSSIP, num_members }),
+        ..foca::Config::simple()
+    }
+}

@@ -1,0 +1,100 @@
+//! Store: what the network needs of the record store. The daemon's shared handle and the bare core are both one.
+
+use types::{Digest, NodeName, Timestamp};
+
+use super::peer::PeerId;
+use crate::{Authority, Core, Fabric, Input, Output, Receipt, Record, Refused};
+
+/// The records, at one moment.
+pub trait Store {
+    /// The wall clock, against which times in messages are bounded; it decides nothing else.
+    fn now(&self) -> Timestamp;
+    /// Whether the mesh knows this key as the node of this name.
+    fn admits(&self, name: &NodeName, peer: &PeerId) -> bool;
+    /// Verifies a record and takes it in.
+    fn merge(&mut self, record: Record) -> Result<Receipt, Refused>;
+    /// The record with this id in its wire form.
+    fn encoded(&self, id: Digest) -> Option<Vec<u8>>;
+    /// Changes whenever a record enters or leaves.
+    fn edition(&self) -> u64;
+    /// The ids of all records, ascending.
+    fn ids(&self) -> Vec<Digest>;
+}
+
+/// The shared handle at a moment; syncing to disk is up to who drives.
+pub struct FabricAt<'a>(pub &'a Fabric, pub Timestamp);
+
+/// The bare core at a moment. What it wants written is appended to `outputs`, in order.
+pub struct CoreAt<'a> {
+    /// The store.
+    pub core: &'a mut Core,
+    /// The wall clock.
+    pub now: Timestamp,
+    /// Where the core's outputs go.
+    pub outputs: &'a mut Vec<Output>,
+}
+
+pub(crate) fn admits(authority: &Authority, name: &NodeName, peer: &PeerId) -> bool {
+    authority.nodes.get(name).is_some_and(|key| key.as_bytes() == peer.as_bytes())
+}
+
+impl Store for FabricAt<'_> {
+    fn now(&self) -> Timestamp {
+        self.1
+    }
+
+    fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
+        self.0.admits(name, peer)
+    }
+
+    fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {
+        self.0.merge_one(record, self.1)
+    }
+
+    fn encoded(&self, id: Digest) -> Option<Vec<u8>> {
+        self.0.encoded(id)
+    }
+
+    fn edition(&self) -> u64 {
+        self.0.edition()
+    }
+
+    fn ids(&self) -> Vec<Digest> {
+        self.0.ids()
+    }
+}
+
+impl Store for CoreAt<'_> {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
+        admits(self.core.authority(), name, peer)
+    }
+
+    fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {
+        let record = record.verify(&self.core.mesh())?;
+        let mut answer = None;
+        for output in self.core.handle(Input::Merge(record), self.now) {
+            match output {
+                Output::Accepted(receipt) => answer = Some(Ok(receipt)),
+                Output::Refused(reason) => answer = Some(Err(reason)),
+                other => self.outputs.push(other),
+            }
+        }
+        answer.expect("the core answers every record")
+    }
+
+    fn encoded(&self, id: Digest) -> Option<Vec<u8>> {
+        self.core.by_id(id).map(Record::encode)
+    }
+
+    fn edition(&self) -> u64 {
+        self.core.edition()
+    }
+
+    fn ids(&self) -> Vec<Digest> {
+        self.core.ids().collect()
+    }
+}

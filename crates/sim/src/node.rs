@@ -1,0 +1,111 @@
+//! Node: one process with its state machines, its disk and its clock.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fabric::net::{Class, Config, CoreAt, Input, Net, Output, PeerId};
+use fabric::{Core, Output as Stored};
+use types::{Digest, Signer as _, Timestamp};
+
+use crate::disk::Disk;
+use crate::keys;
+
+/// When every simulation begins.
+const BEGINNING: u64 = 1_800_000_000_000;
+
+/// What is running.
+pub(crate) struct Running {
+    pub(crate) core: Core,
+    pub(crate) net: Net,
+    /// When it wants to be woken.
+    pub(crate) wish: Option<Duration>,
+}
+
+pub(crate) struct Node {
+    pub(crate) number: usize,
+    pub(crate) id: PeerId,
+    pub(crate) running: Option<Running>,
+    pub(crate) disk: Disk,
+    /// How many processes there were before this one.
+    pub(crate) life: u64,
+    /// The process doesn't run, but is there; what comes meanwhile waits.
+    pub(crate) paused: bool,
+    pub(crate) waiting: VecDeque<(usize, Class, Vec<u8>)>,
+    /// By how much its clock is off, in milliseconds.
+    pub(crate) skew: i64,
+}
+
+impl Node {
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            number,
+            id: PeerId::from(keys::node(number).public_key()),
+            running: None,
+            disk: Disk::default(),
+            life: 0,
+            paused: false,
+            waiting: VecDeque::new(),
+            skew: 0,
+        }
+    }
+
+    pub(crate) fn wall(&self, now: Duration) -> Timestamp {
+        let millis = BEGINNING + u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        Timestamp::from_millis(millis.saturating_add_signed(self.skew))
+    }
+
+    /// Starts the process from what is on disk.
+    pub(crate) fn start(&mut self, nodes: usize, seed: u64, now: Duration) {
+        let wall = self.wall(now);
+        let mut core = Core::new(keys::mesh(), keys::authority(nodes), wall);
+        let (outputs, refused) = core.load(self.disk.content(), wall);
+        assert!(refused.is_empty(), "node {} wrote what it doesn't read: {refused:?}", self.number);
+        self.keep(outputs);
+        self.disk.sync();
+        self.life += 1;
+        let secret = format!("{seed} {} {}", self.number, self.life);
+        let number = u16::try_from(self.number % 60_000).unwrap_or_default();
+        let config = Config {
+            id: self.id,
+            name: keys::node_name(self.number),
+            addresses: vec![([10, 0, (number >> 8) as u8, number as u8], 7373).into()],
+            generation: core.incarnation(),
+            seed: *Digest::of(secret.as_bytes()).as_bytes(),
+        };
+        let net = Net::new(config, now);
+        self.running = Some(Running { core, net, wish: None });
+        self.paused = false;
+        self.waiting.clear();
+    }
+
+    /// One step of the network; writes go to the disk.
+    pub(crate) fn step(&mut self, input: Input, now: Duration) -> Vec<Output> {
+        let wall = self.wall(now);
+        let Some(running) = &mut self.running else { return Vec::new() };
+        let mut outputs = Vec::new();
+        let mut store = CoreAt { core: &mut running.core, now: wall, outputs: &mut outputs };
+        let out = running.net.handle(input, now, &mut store);
+        self.keep(outputs);
+        out
+    }
+
+    /// One step of the store; whether it took the record.
+    pub(crate) fn submit(&mut self, record: fabric::Record, now: Duration) -> bool {
+        let wall = self.wall(now);
+        let Some(running) = &mut self.running else { return false };
+        let Ok(verified) = record.verify(&keys::mesh()) else { return false };
+        let outputs = running.core.handle(fabric::Input::Submit(verified), wall);
+        let taken = outputs.iter().any(|output| matches!(output, Stored::Accepted(receipt) if receipt.new));
+        self.keep(outputs);
+        self.disk.sync();
+        taken
+    }
+
+    fn keep(&mut self, outputs: Vec<Stored>) {
+        let writes = outputs.into_iter().filter_map(|output| match output {
+            Stored::Write(write) => Some(write),
+            _ => None,
+        });
+        self.disk.write(writes.collect());
+    }
+}

@@ -1,0 +1,288 @@
+//! World: the nodes, the links between them, and time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fabric::Record;
+use fabric::net::{Class, Event, Input, Output, PeerId};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::links::{Links, Weather};
+use crate::node::{Node, Running};
+use crate::queue::Queue;
+use crate::trace::Trace;
+use crate::watch::{Broken, Watch};
+
+/// A broken link is noticed by who sends over it after this.
+const NOTICED: Duration = Duration::from_secs(5);
+/// What is not waited for is synced so often.
+const SYNC: Duration = Duration::from_millis(200);
+/// So many datagrams wait for a process that doesn't run; the system drops the rest.
+const WAITING: usize = 200;
+
+/// What a world is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct WorldConfig {
+    /// How many nodes the mesh admits.
+    pub nodes: usize,
+    /// From which everything derives.
+    pub seed: u64,
+    /// How links are.
+    pub weather: Weather,
+    /// Whether every step is checked; slow with many nodes.
+    pub watched: bool,
+}
+
+enum What {
+    Deliver { from: usize, to: usize, class: Class, bytes: Vec<u8> },
+    Timer { node: usize, life: u64 },
+    Broken { node: usize, life: u64, peer: PeerId },
+    Sync,
+    Resume(usize),
+}
+
+/// A simulated mesh.
+pub struct World {
+    config: WorldConfig,
+    pub(crate) now: Duration,
+    queue: Queue<What>,
+    pub(crate) nodes: Vec<Node>,
+    numbers: BTreeMap<PeerId, usize>,
+    pub(crate) links: Links,
+    pub(crate) rng: StdRng,
+    trace: Trace,
+    pub(crate) watch: Watch,
+    /// Bytes sent by all nodes, by class.
+    pub(crate) sent: BTreeMap<Class, (u64, u64)>,
+    /// What nodes were told of members since this was emptied: when, who, what.
+    pub(crate) events: Vec<(Duration, usize, Event)>,
+    pub(crate) offences: Vec<(usize, PeerId, String)>,
+    /// For measuring: when each node stored the record that is watched for.
+    pub(crate) stored: BTreeMap<types::Digest, BTreeMap<usize, Duration>>,
+}
+
+impl World {
+    /// A mesh whose nodes are all off.
+    #[must_use]
+    pub fn new(config: WorldConfig) -> Self {
+        let nodes: Vec<Node> = (0..config.nodes).map(Node::new).collect();
+        let numbers = nodes.iter().map(|node| (node.id, node.number)).collect();
+        let mut queue = Queue::new();
+        queue.add(SYNC, What::Sync);
+        Self {
+            config,
+            now: Duration::ZERO,
+            queue,
+            numbers,
+            links: Links::new(config.nodes, config.weather),
+            rng: StdRng::seed_from_u64(config.seed),
+            trace: Trace::new(),
+            watch: Watch::new(config.nodes),
+            sent: BTreeMap::new(),
+            events: Vec::new(),
+            offences: Vec::new(),
+            stored: BTreeMap::new(),
+            nodes,
+        }
+    }
+
+    /// Starts a node and has it meet these.
+    pub fn start(&mut self, node: usize, seeds: &[usize]) {
+        let seeds = seeds.iter().map(|seed| self.nodes[*seed].id).collect();
+        self.nodes[node].start(self.config.nodes, self.config.seed, self.now);
+        self.watch.restarted(node);
+        self.step(node, Input::Join(seeds));
+    }
+
+    /// Kills a node's process; what it hadn't synced is lost, at least in part.
+    pub fn crash(&mut self, node: usize) {
+        self.nodes[node].running = None;
+        self.nodes[node].disk.crash(&mut self.rng);
+    }
+
+    /// Stops a node's process for a while (SIGSTOP).
+    pub fn pause(&mut self, node: usize, time: Duration) {
+        self.nodes[node].paused = true;
+        self.queue.add(self.now + time, What::Resume(node));
+    }
+
+    /// Submits an operator's or a node's record at `node`, as its local API does: synced, then told to everyone.
+    pub fn publish(&mut self, node: usize, record: &Record) -> bool {
+        self.watch.signed(record);
+        if self.nodes[node].paused || !self.nodes[node].submit(record.clone(), self.now) {
+            return false;
+        }
+        self.watch.acknowledged(record);
+        self.note_stored(node, record.id());
+        self.step(node, Input::Publish(Box::new(record.clone())));
+        true
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) -> Result<(), Broken> {
+        let until = self.now + time;
+        while let Some((at, what)) = self.queue.pop(until) {
+            self.now = at;
+            self.happen(what);
+            if let Some(broken) = self.watch.broken.take() {
+                return Err(broken);
+            }
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    pub(crate) const fn config(&self) -> &WorldConfig {
+        &self.config
+    }
+
+    /// What happened so far, as one number.
+    #[must_use]
+    pub const fn trace(&self) -> u64 {
+        self.trace.sum()
+    }
+
+    pub(crate) fn running(&self) -> impl Iterator<Item = (usize, &Running)> {
+        self.nodes.iter().filter_map(|node| node.running.as_ref().map(|running| (node.number, running)))
+    }
+
+    pub(crate) fn number_of(&self, peer: PeerId) -> Option<usize> {
+        self.numbers.get(&peer).copied()
+    }
+
+    /// Hands a node a message, as if `from` had sent it.
+    pub(crate) fn inject(&mut self, from: usize, to: usize, class: Class, bytes: Vec<u8>) {
+        self.queue.add(self.now, What::Deliver { from, to, class, bytes });
+    }
+
+    fn happen(&mut self, what: What) {
+        match what {
+            What::Deliver { from, to, class, bytes } => self.deliver(from, to, class, bytes),
+            What::Timer { node, life } => {
+                let is_due = |running: &Running| running.wish.is_some_and(|wish| wish <= self.now);
+                let target = &self.nodes[node];
+                if target.life == life && !target.paused && target.running.as_ref().is_some_and(is_due) {
+                    self.step(node, Input::Timer);
+                }
+            }
+            What::Broken { node, life, peer } => {
+                if self.nodes[node].life == life && !self.nodes[node].paused {
+                    self.step(node, Input::Unreachable(peer));
+                }
+            }
+            What::Sync => {
+                self.nodes.iter_mut().filter(|node| node.running.is_some()).for_each(|node| node.disk.sync());
+                self.queue.add(self.now + SYNC, What::Sync);
+            }
+            What::Resume(node) => self.resume(node),
+        }
+    }
+
+    /// A stopped process runs again: it meets its late timers and its full sockets in any order.
+    fn resume(&mut self, node: usize) {
+        if !std::mem::take(&mut self.nodes[node].paused) {
+            return;
+        }
+        let timer_first = self.rng.random_bool(0.5);
+        if timer_first {
+            self.step(node, Input::Timer);
+        }
+        for (from, class, bytes) in std::mem::take(&mut self.nodes[node].waiting) {
+            self.deliver(from, node, class, bytes);
+        }
+        if !timer_first {
+            self.step(node, Input::Timer);
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, class: Class, bytes: Vec<u8>) {
+        if !self.links.is_open(from, to) || self.nodes[to].running.is_none() {
+            if class == Class::Reliable {
+                let (life, peer) = (self.nodes[from].life, self.nodes[to].id);
+                self.queue.add(self.now + NOTICED, What::Broken { node: from, life, peer });
+            }
+            return;
+        }
+        let target = &mut self.nodes[to];
+        if target.paused {
+            if class == Class::Reliable || target.waiting.len() < WAITING {
+                target.waiting.push_back((from, class, bytes));
+            }
+            return;
+        }
+        let from = self.nodes[from].id;
+        self.step(to, Input::Received { from, class, bytes });
+    }
+
+    fn step(&mut self, node: usize, input: Input) {
+        let (kind, bytes): (u8, &[u8]) = match &input {
+            Input::Received { bytes, .. } => (0, bytes),
+            Input::Timer => (1, &[]),
+            Input::Join(_) => (2, &[]),
+            Input::Publish(_) => (3, &[]),
+            _ => (4, &[]),
+        };
+        self.trace.add(self.now, node, kind, bytes);
+        if kind == 1
+            && let Some(running) = &mut self.nodes[node].running
+        {
+            running.wish = None;
+        }
+        let outputs = self.nodes[node].step(input, self.now);
+        for output in outputs {
+            self.carry_out(node, output);
+        }
+    }
+
+    pub(crate) fn input(&mut self, node: usize, input: Input) {
+        self.step(node, input);
+    }
+
+    fn carry_out(&mut self, node: usize, output: Output) {
+        match output {
+            Output::Send { to, class, bytes } => self.send(node, to, class, bytes),
+            Output::Timer(at) => {
+                let life = self.nodes[node].life;
+                if let Some(running) = &mut self.nodes[node].running {
+                    running.wish = Some(at);
+                }
+                self.queue.add(at.max(self.now), What::Timer { node, life });
+            }
+            Output::Member(event) => self.events.push((self.now, node, event)),
+            Output::Stored(receipt) => {
+                self.note_stored(node, receipt.id);
+                if self.config.watched
+                    && let Some(running) = &self.nodes[node].running
+                {
+                    self.watch.stored(node, &receipt, &running.core);
+                }
+            }
+            Output::Misbehaviour { peer, why } => self.offences.push((node, peer, why.to_string())),
+            Output::Learn { .. } => {}
+        }
+    }
+
+    fn note_stored(&mut self, node: usize, id: types::Digest) {
+        if let Some(times) = self.stored.get_mut(&id) {
+            times.entry(node).or_insert(self.now);
+        }
+    }
+
+    fn send(&mut self, from: usize, to: PeerId, class: Class, bytes: Vec<u8>) {
+        let sum = self.sent.entry(class).or_default();
+        *sum = (sum.0 + 1, sum.1 + bytes.len() as u64);
+        if self.config.watched {
+            self.watch.sent(from, class, &bytes);
+        }
+        let Some(to) = self.number_of(to) else { return };
+        let mut times = self.links.carry(from, to, class, self.now, &mut self.rng);
+        let last = times.pop();
+        for at in times {
+            self.queue.add(at, What::Deliver { from, to, class, bytes: bytes.clone() });
+        }
+        if let Some(at) = last {
+            self.queue.add(at, What::Deliver { from, to, class, bytes });
+        }
+    }
+}
