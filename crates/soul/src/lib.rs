@@ -15,6 +15,7 @@ mod armor;
 mod book;
 mod certificate;
 mod chain;
+mod document;
 mod error;
 mod files;
 #[doc(hidden)]

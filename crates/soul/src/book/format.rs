@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use types::{NodeName, PublicKey, Timestamp};
 
 use super::{Entry, MAX_TICKETS, Redeemed};
+use crate::document;
 
 const VERSION: u32 = 1;
 
@@ -51,21 +52,11 @@ pub(crate) fn encode<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
         let redeemed = entry.redeemed.clone().map(|Redeemed { key, name, at }| By { key, name, at });
         Line { ticket: entry.ticket, not_after: entry.not_after, redeemed }
     };
-    let document = Document { version: VERSION, tickets: entries.map(line).collect() };
-    let mut bytes = serde_json::to_vec_pretty(&document).expect("plain data always serialises");
-    bytes.push(b'\n');
-    bytes
+    document::encode(&Document { version: VERSION, tickets: entries.map(line).collect() })
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Entry>, String> {
-    let value = types::json::parse(bytes).map_err(|e| e.to_string())?;
-    match value.get("version").and_then(serde_json::Value::as_u64) {
-        Some(version) if version != u64::from(VERSION) => {
-            return Err(format!("its version is {version}, this program knows {VERSION}"));
-        }
-        _ => {}
-    }
-    let document: Document = serde_json::from_value(value).map_err(|e| e.to_string())?;
+    let document: Document = document::decode(bytes, VERSION)?;
     if document.tickets.len() > MAX_TICKETS {
         return Err(format!("it has more than {MAX_TICKETS} tickets"));
     }

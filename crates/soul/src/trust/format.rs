@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use types::{PublicKey, Timestamp};
 
 use super::Trusted;
+use crate::document;
 
 const VERSION: u32 = 1;
 /// The longest comment, in bytes; that of a `Trust` record too.
@@ -42,21 +43,11 @@ pub(crate) fn encode<'a>(publishers: impl Iterator<Item = &'a Trusted>) -> Vec<u
     let publishers = publishers
         .map(|t| Publisher { public_key: t.public_key, comment: t.comment.clone(), added_at: t.added_at })
         .collect();
-    let mut bytes = serde_json::to_vec_pretty(&Document { version: VERSION, publishers })
-        .expect("plain data always serialises");
-    bytes.push(b'\n');
-    bytes
+    document::encode(&Document { version: VERSION, publishers })
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<BTreeMap<PublicKey, Trusted>, String> {
-    let value = types::json::parse(bytes).map_err(|e| e.to_string())?;
-    match value.get("version").and_then(serde_json::Value::as_u64) {
-        Some(version) if version != u64::from(VERSION) => {
-            return Err(format!("its version is {version}, this program knows {VERSION}"));
-        }
-        _ => {}
-    }
-    let document: Document = serde_json::from_value(value).map_err(|e| e.to_string())?;
+    let document: Document = document::decode(bytes, VERSION)?;
     let mut publishers = BTreeMap::new();
     for Publisher { public_key, comment, added_at } in document.publishers {
         if !is_comment(&comment) {
