@@ -115,6 +115,11 @@ impl Core {
         !self.replicas.values().any(Replica::is_occupied)
     }
 
+    /// Whether this is a replica of this node, whatever becomes of it.
+    pub fn has(&self, replica: &ReplicaName) -> bool {
+        self.replicas.contains_key(replica)
+    }
+
     /// The replicas of this node, whatever becomes of them.
     pub fn replicas(&self) -> impl Iterator<Item = &ReplicaName> {
         self.replicas.keys()

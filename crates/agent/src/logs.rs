@@ -25,17 +25,12 @@ pub(crate) fn sweep(dir: &Path, ended: &ReplicaName, live: &BTreeSet<ReplicaName
         let path = entry?.path();
         let name =
             path.file_name().and_then(|name| name.to_str()).and_then(|name| ReplicaName::new(name).ok());
-        if name.is_some_and(|name| stem(&name) == stem(ended) && !live.contains(&name)) {
+        if name.is_some_and(|name| name.stem() == ended.stem() && !live.contains(&name)) {
             old.push((written(&path), path));
         }
     }
     old.sort_unstable_by(|one, other| other.cmp(one));
     old.iter().skip(KEPT).try_for_each(|(_, path)| fs::remove_dir_all(path))
-}
-
-/// What replicas of one app have in common.
-fn stem(replica: &ReplicaName) -> &str {
-    replica.as_str().rsplit_once('-').map_or("", |(stem, _)| stem)
 }
 
 /// When the newest file of a folder was written; long ago when that can't be told.

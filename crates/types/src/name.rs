@@ -131,6 +131,12 @@ impl ReplicaName {
         Self::new(&format!("{}-{suffix}", &stem[..stem.len().min(room)]))
     }
 
+    /// What stands before the suffix: the app's name, or its beginning.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        self.0.rsplit_once('-').map_or("", |(stem, _)| stem)
+    }
+
     /// Whether it was made of this app's name. Two apps whose names differ only where they were cut can't be told apart.
     #[must_use]
     pub fn is_of(&self, app: &AppName) -> bool {

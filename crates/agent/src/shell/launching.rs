@@ -1,5 +1,6 @@
 //! Launches: from a slot that is wanted to a process, and what is left of it cleaned away.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -144,8 +145,10 @@ impl Shell {
         }
         let keeper = self.keeper.borrow().keeper.clone();
         let (name, folder) = (key(&self.config.node.node_id, &id), self.folder(&id));
-        let live = self.core.replicas().cloned().collect();
         let logs_dir = self.config.logs_dir.clone();
+        // A launch that will be repeated goes on in the same log.
+        let gone = !self.core.has(&id.replica);
+        let live = gone.then(|| self.core.replicas().cloned().collect::<BTreeSet<_>>());
         self.tasks.spawn(async move {
             match keeper.forget(&name).await {
                 // What was never spawned, or was forgotten before, is forgotten.
@@ -156,7 +159,9 @@ impl Shell {
                 if let Err(error) = prepare::clear(&folder) {
                     tracing::warn!(%error, "failed to remove {}", folder.display());
                 }
-                if let Err(error) = logs::sweep(&logs_dir, &id.replica, &live) {
+                if let Some(live) = live
+                    && let Err(error) = logs::sweep(&logs_dir, &id.replica, &live)
+                {
                     tracing::warn!(%error, "failed to remove old logs from {}", logs_dir.display());
                 }
             });
