@@ -124,7 +124,24 @@ impl Chain {
     /// Enough for a key that was let in before, is remembered under this name, and isn't revoked. Never enough
     /// for a stranger: whoever stole an old root can make such a chain.
     pub fn verify_known(&self, roots: &Roots) -> Result<Member, Refusal> {
-        let mesh = roots.mesh();
+        let member = self.claims(roots.mesh())?;
+        if !roots.was_root(&self.issuer.signer) {
+            return Err(Refusal::Root { issuer: member.issuer, root: self.issuer.signer });
+        }
+        self.check_signatures()?;
+        Ok(member)
+    }
+
+    /// The part of [`Chain::verify_known`] that takes time and knows no roots. Enough for nothing until
+    /// [`Roots::was_root`] has been asked about the signer of the issuer's certificate.
+    pub fn verify_signed(&self, mesh: MeshId) -> Result<Member, Refusal> {
+        let member = self.claims(mesh)?;
+        self.check_signatures()?;
+        Ok(member)
+    }
+
+    /// What it says, if that can be meant at all.
+    fn claims(&self, mesh: MeshId) -> Result<Member, Refusal> {
         if let Some(other) = [self.issuer.mesh, self.membership.mesh].into_iter().find(|m| *m != mesh) {
             return Err(Refusal::OtherMesh(other));
         }
@@ -138,17 +155,18 @@ impl Chain {
         if self.membership.signer != issuer {
             return Err(Refusal::OtherIssuer(self.membership.signer));
         }
-        if !roots.was_root(&self.issuer.signer) {
-            return Err(Refusal::Root { issuer, root: self.issuer.signer });
-        }
+        let (key, expires) = (self.membership.subject, self.membership.not_after.min(self.issuer.not_after));
+        Ok(Member { key, name: name.clone(), issuer, expires })
+    }
+
+    fn check_signatures(&self) -> Result<(), Refusal> {
         if !self.issuer.is_signed() {
             return Err(Refusal::Signature(Part::Issuer));
         }
         if !self.membership.is_signed() {
             return Err(Refusal::Signature(Part::Membership));
         }
-        let (key, expires) = (self.membership.subject, self.membership.not_after.min(self.issuer.not_after));
-        Ok(Member { key, name: name.clone(), issuer, expires })
+        Ok(())
     }
 
     /// Whether an operator revoked the node or its issuer. Keys are revoked, not serials: a certificate is
