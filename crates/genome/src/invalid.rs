@@ -1,5 +1,7 @@
 //! Why a well-formed payload still makes no sense.
 
+use types::Digest;
+
 /// A field whose value can't be meant, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
@@ -14,4 +16,18 @@ impl Invalid {
     pub(crate) fn new(field: &'static str, reason: impl Into<String>) -> Self {
         Self { field, reason: reason.into() }
     }
+}
+
+pub(crate) fn check_text(field: &'static str, text: &str, most: usize) -> Result<(), Invalid> {
+    if text.len() > most {
+        return Err(Invalid::new(field, format!("longer than {most} bytes")));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_keeps(keeps: &[Digest], most: usize) -> Result<(), Invalid> {
+    if keeps.len() > most {
+        return Err(Invalid::new("keeps", format!("more than {most}")));
+    }
+    Ok(())
 }

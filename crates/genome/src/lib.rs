@@ -6,20 +6,32 @@
 //! unknown fields are left alone, since a record travels as the bytes that were signed.
 
 mod budget;
+mod drain;
 mod endpoint;
 mod invalid;
+mod issuer;
+mod member;
 mod node;
 mod observed;
+mod operator;
 mod plan;
+mod revoke;
+mod root;
 mod schema;
 mod trust;
 
 pub use budget::Budget;
+pub use drain::Drain;
 pub use endpoint::{Endpoint, Exit, ReplicaState};
 pub use invalid::Invalid;
+pub use issuer::Issuer;
+pub use member::Member;
 pub use node::{Node, Pressure};
 pub use observed::{Failure, Observed};
+pub use operator::Operator;
 pub use plan::{Plan, Previous, Release, Revision, Rollout};
+pub use revoke::Revoke;
+pub use root::RootChange;
 pub use schema::schemas;
 pub use trust::Trust;
 

@@ -2,7 +2,9 @@
 
 use schemars::{Schema, schema_for};
 
-use crate::{Budget, Endpoint, Node, Observed, Plan, Trust};
+use crate::{
+    Budget, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Revoke, RootChange, Trust,
+};
 
 /// Every kind's name and schema.
 #[must_use]
@@ -14,5 +16,11 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("node", schema_for!(Node)),
         ("observed", schema_for!(Observed)),
         ("trust", schema_for!(Trust)),
+        ("root", schema_for!(RootChange)),
+        ("operator", schema_for!(Operator)),
+        ("issuer", schema_for!(Issuer)),
+        ("member", schema_for!(Member)),
+        ("revoke", schema_for!(Revoke)),
+        ("drain", schema_for!(Drain)),
     ]
 }
