@@ -31,8 +31,11 @@ fn main() {
     let (operator, node) = (Key(SigningKey::from_bytes(&[1; 32])), Key(SigningKey::from_bytes(&[2; 32])));
     let mesh = MeshId::from_bytes([5; 32]);
     let name = "node-1".parse().expect("a name");
-    let authority =
-        Authority { operators: [operator.public_key()].into(), nodes: [(name, node.public_key())].into() };
+    let authority = Authority {
+        operators: [operator.public_key()].into(),
+        nodes: [(name, node.public_key())].into(),
+        roots: None,
+    };
     let now = Timestamp::from_secs(1_800_000_000);
     let config = || Config { mesh, authority: authority.clone(), journal: None };
     let (fabric, _) = Fabric::new(config(), [], now).expect("no disk, no error");

@@ -10,24 +10,30 @@
 //! Names of nodes have no floor: an endpoint that somebody digs up after a month names a node that contradicts
 //! it, or one that is dead and gets no requests.
 //!
+//! Who may write follows from records too ([`rules`]), of which some are taken in and some were given. So a change of
+//! these can rule out what is here; what it had driven out before comes back by reconciliation.
+//!
 //! Submitting (an operator on this node) is stricter than merging (what peers hold): a generation that is
 //! already taken is refused, so that conflicts arise from cuts only.
 
 mod expiry;
 mod output;
+mod rules;
+mod settle;
 mod slot;
 mod state;
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use types::{Digest, Namespace, NodeName, Timestamp};
+use types::{Digest, Namespace, NodeName, PublicKey, Timestamp};
 
 use crate::{Authority, Key, MeshId, Order, Rank, Record, Refused, Verified, View};
 
 use expiry::Expiries;
 pub use output::{Input, Output, Receipt};
+use rules::Rules;
 use slot::{Slot, Taken};
 use state::Usage;
 
@@ -35,7 +41,7 @@ use state::Usage;
 #[derive(Debug)]
 pub struct Core {
     mesh: MeshId,
-    authority: Authority,
+    rules: Rules,
     slots: BTreeMap<Key, Slot>,
     /// Where each record lies, by its id.
     ids: BTreeMap<Digest, Key>,
@@ -44,8 +50,8 @@ pub struct Core {
     floors: BTreeMap<Key, Rank>,
     expiries: Expiries,
     usage: BTreeMap<NodeName, Usage>,
-    /// The highest order seen of each node, over all its records.
-    heads: BTreeMap<NodeName, Order>,
+    /// The highest order seen of each node, over all its records, and the key it had then.
+    heads: BTreeMap<NodeName, (PublicKey, Order)>,
     /// The incarnation under which this process writes for its nodes.
     incarnation: u64,
     views: BTreeMap<Namespace, View>,
@@ -58,7 +64,7 @@ impl Core {
     pub fn new(mesh: MeshId, authority: Authority, now: Timestamp) -> Self {
         Self {
             mesh,
-            authority,
+            rules: Rules::new(authority),
             slots: BTreeMap::new(),
             ids: BTreeMap::new(),
             edition: 0,
@@ -102,10 +108,21 @@ impl Core {
         self.mesh
     }
 
-    /// Who may write.
+    /// Who may write, by what the store was given and by its records.
     #[must_use]
     pub const fn authority(&self) -> &Authority {
-        &self.authority
+        self.rules.effective()
+    }
+
+    /// The keys of nodes that operators revoked.
+    #[must_use]
+    pub const fn revoked(&self) -> &BTreeSet<PublicKey> {
+        self.rules.revoked()
+    }
+
+    /// Whether the writer of a record may write it, as things stand.
+    pub fn permits(&self, record: &Verified) -> Result<(), Refused> {
+        self.rules.permits(record)
     }
 
     /// What holds in `namespace`.
@@ -127,6 +144,11 @@ impl Core {
     pub fn by_id(&self, id: Digest) -> Option<&Record> {
         let slot = self.slots.get(self.ids.get(&id)?)?;
         slot.records().map(Verified::record).find(|record| record.id() == id)
+    }
+
+    /// The place of the record with this id in a batch for a peer.
+    pub(crate) fn precedence(&self, id: Digest) -> u8 {
+        self.ids.get(&id).map_or(u8::MAX, |key| key.kind.precedence())
     }
 
     /// The ids of all records, ascending.
@@ -166,11 +188,13 @@ impl Core {
         held.max(floor) + 1
     }
 
-    /// The order that the next record of `node` must have: above everything seen of it.
+    /// The order that the next record of `node` must have: above everything seen of it under this key. What a
+    /// key before it wrote is gone and counts no more.
     #[must_use]
-    pub fn next_order(&self, node: &NodeName) -> Order {
+    pub fn next_order(&self, node: &NodeName, key: &PublicKey) -> Order {
         let first = Order::sequence(self.incarnation, 1);
-        self.heads.get(node).map_or(first, |head| head.next().max(first))
+        let head = self.heads.get(node).filter(|(writer, _)| writer == key);
+        head.map_or(first, |(_, head)| head.next().max(first))
     }
 
     /// How many records of `node` are tombstones, and how many there are in all.
@@ -198,13 +222,7 @@ impl Core {
     ) -> Result<Receipt, Refused> {
         let record = verified.record();
         let key = record.key().clone();
-        if !self.authority.permits(record) {
-            return Err(Refused::Unauthorised {
-                key: key.to_string(),
-                owner: key.owner.to_string(),
-                writer: record.writer().fingerprint(),
-            });
-        }
+        self.rules.permits(&verified)?;
         expiry::check_horizon(record, now)?;
         if let Some(floor) = self.floors.get(&key)
             && record.rank() <= *floor
@@ -224,12 +242,14 @@ impl Core {
         let verified = Arc::new(verified);
         match self.slots.entry(key.clone()).or_default().take(Arc::clone(&verified)) {
             Taken::Behind(current) => return Err(stale(verified.record(), current)),
+            Taken::Held => return Err(held(verified.record())),
             Taken::In { evicted } => {
                 self.entered(&verified, out);
                 evicted.iter().for_each(|gone| self.left(gone, out));
             }
         }
         self.show(&key, old.as_ref());
+        self.heed(&verified, out);
         receipt.new = true;
         Ok(receipt)
     }
@@ -241,6 +261,11 @@ fn answer(outcome: Result<Receipt, Refused>) -> Output {
 
 fn stale(record: &Record, current: u64) -> Refused {
     Refused::Stale { key: record.key().to_string(), offered: record.order().major, current }
+}
+
+fn held(record: &Record) -> Refused {
+    let reason = "another node, which isn't revoked, was let in under this name before".into();
+    Refused::NotAdmitted { key: record.key().to_string(), reason }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod own;
 mod peers;
+mod rules;
 mod specified;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,9 +116,12 @@ impl Fabric {
     }
 
     /// Takes what a peer holds, in any order and as often as it comes: stores that have merged the same
-    /// records hold the same. Not waited for the disk: see [`Fabric::flush`].
+    /// records hold the same, once nothing in them changes any more (what says who may write goes first; still, a
+    /// record may rule out what had driven out another). Not waited for the disk: see [`Fabric::flush`].
     pub fn merge(&self, records: impl IntoIterator<Item = Record>, now: Timestamp) -> Merged {
         let mut merged = Merged::default();
+        let mut records: Vec<Record> = records.into_iter().collect();
+        records.sort_by_key(|record| record.key().kind.precedence());
         for record in records {
             let outcome = record
                 .verify(&self.shared.mesh)
@@ -149,17 +153,6 @@ impl Fabric {
         let flushed = self.flush();
         self.shared.log.close();
         flushed
-    }
-
-    /// From now on these keys may write; what others wrote leaves the store.
-    pub fn set_authority(&self, authority: Authority, now: Timestamp) {
-        self.step(Input::Authority(authority), now);
-    }
-
-    /// Who may write.
-    #[must_use]
-    pub fn authority(&self) -> Authority {
-        self.lock().core.authority().clone()
     }
 
     /// What holds now in the default namespace: a snapshot, shared by all who ask before the next change.

@@ -22,6 +22,18 @@ pub enum Kind {
     Observed,
     /// `trust`: a publisher whose spores may run ([`genome::Trust`]).
     Trust,
+    /// `root`: the root that holds now ([`genome::RootChange`]).
+    Root,
+    /// `operator`: whose records are obeyed ([`genome::Operator`]).
+    Operator,
+    /// `issuer`: a node that may let others in ([`genome::Issuer`]).
+    Issuer,
+    /// `member`: a node's proof that it was let in ([`genome::Member`]).
+    Member,
+    /// `revoke`: a node's key that is out for good ([`genome::Revoke`]).
+    Revoke,
+    /// `drain`: a node that gets no new work ([`genome::Drain`]).
+    Drain,
     /// A kind of a later version: carried, not understood.
     Other(OtherKind),
 }
@@ -46,6 +58,12 @@ impl Kind {
             Self::Node => "node",
             Self::Observed => "observed",
             Self::Trust => "trust",
+            Self::Root => "root",
+            Self::Operator => "operator",
+            Self::Issuer => "issuer",
+            Self::Member => "member",
+            Self::Revoke => "revoke",
+            Self::Drain => "drain",
             Self::Other(other) => &other.0,
         }
     }
@@ -53,9 +71,28 @@ impl Kind {
     /// Whether operators write it; `None` for a kind this version doesn't know.
     pub(crate) const fn is_operators(&self) -> Option<bool> {
         match self {
-            Self::Plan | Self::Budget | Self::Trust => Some(true),
-            Self::Endpoint | Self::Node | Self::Observed => Some(false),
+            Self::Plan | Self::Budget | Self::Trust | Self::Drain => Some(true),
+            Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
+            Self::Endpoint | Self::Node | Self::Observed | Self::Member => Some(false),
             Self::Other(_) => None,
+        }
+    }
+
+    /// Whether it is one of those from which it follows who may write. They hold until another one says
+    /// otherwise: never removed and never at an end by themselves, so that no clock decides.
+    pub(crate) const fn rules(&self) -> bool {
+        matches!(self, Self::Root | Self::Operator | Self::Issuer | Self::Revoke | Self::Member)
+    }
+
+    /// Its place in a batch: what says who may write comes before what they wrote.
+    pub(crate) const fn precedence(&self) -> u8 {
+        match self {
+            Self::Root => 0,
+            Self::Operator => 1,
+            Self::Issuer => 2,
+            Self::Revoke => 3,
+            Self::Member => 4,
+            _ => 5,
         }
     }
 }
@@ -71,6 +108,12 @@ impl FromStr for Kind {
             "node" => Self::Node,
             "observed" => Self::Observed,
             "trust" => Self::Trust,
+            "root" => Self::Root,
+            "operator" => Self::Operator,
+            "issuer" => Self::Issuer,
+            "member" => Self::Member,
+            "revoke" => Self::Revoke,
+            "drain" => Self::Drain,
             other if is_kind(other) => Self::Other(OtherKind(other.into())),
             _ => return Err(KindError(text.chars().take(80).collect())),
         })

@@ -48,6 +48,7 @@ pub use plans::{PlanChange, PlanSubscription};
 pub use record::{MAX_PAYLOAD, Record, TOMBSTONE_LIFE};
 pub use refused::Refused;
 pub use types::MeshId;
+pub use value::Membership;
 pub use verified::Verified;
 pub use view::{Entry, View};
 pub use wire::{MAX_RECORD, VERSION, WireError};

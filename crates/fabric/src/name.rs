@@ -43,7 +43,18 @@ impl RecordName {
         Self(format!("{app}/{node}").into())
     }
 
-    /// The name of a trusted publisher: the first 40 hex digits of its key's SHA-256.
+    /// The name of the mesh's root, of which there is one.
+    #[must_use]
+    pub fn of_root() -> Self {
+        Self("root".into())
+    }
+
+    /// The least of all names, from which on those of a kind are looked through.
+    pub(crate) fn least() -> Self {
+        Self("0".into())
+    }
+
+    /// The name of what is said of a key (a publisher, an operator, a revoked node): the first 40 hex digits of its key's SHA-256.
     #[must_use]
     pub fn of_key(key: &PublicKey) -> Self {
         Self(Digest::of(key.as_bytes()).to_string()[..40].into())

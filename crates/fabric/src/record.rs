@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use genome::{Budget, Plan, Trust};
+use genome::{Budget, Drain, Issuer, Operator, Plan, Revoke, RootChange, Trust};
 use types::{Digest, PublicKey, Signature, Signer, Timestamp};
 
 use crate::{Draft, DraftError, Key, Kind, MeshId, Order, Owner, Rank, RecordName, WireError, wire};
@@ -53,6 +53,66 @@ impl Record {
         trust.validate()?;
         let name = RecordName::of_key(&trust.public_key);
         Draft::of_operator(mesh, Kind::Trust, name, generation).value(trust)?.sign(signer)
+    }
+
+    /// The root that holds now; `signer` is that root.
+    pub fn root(
+        mesh: MeshId,
+        generation: u64,
+        root: &RootChange,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        root.validate()?;
+        let name = RecordName::of_root();
+        Draft::of_operator(mesh, Kind::Root, name, generation).value(root)?.sign(signer)
+    }
+
+    /// An operator, or one who was; `signer` is the root.
+    pub fn operator(
+        mesh: MeshId,
+        generation: u64,
+        operator: &Operator,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        operator.validate()?;
+        let name = RecordName::of_key(&operator.public_key);
+        Draft::of_operator(mesh, Kind::Operator, name, generation).value(operator)?.sign(signer)
+    }
+
+    /// An issuer; `signer` is the root.
+    pub fn issuer(
+        mesh: MeshId,
+        generation: u64,
+        issuer: &Issuer,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        issuer.validate()?;
+        let name = RecordName::of_key(&issuer.public_key);
+        Draft::of_operator(mesh, Kind::Issuer, name, generation).value(issuer)?.sign(signer)
+    }
+
+    /// A node's key that is out for good; `signer` is an operator.
+    pub fn revoke(
+        mesh: MeshId,
+        generation: u64,
+        revoke: &Revoke,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        revoke.validate()?;
+        let name = RecordName::of_key(&revoke.public_key);
+        Draft::of_operator(mesh, Kind::Revoke, name, generation).value(revoke)?.sign(signer)
+    }
+
+    /// A node that is to be emptied; `signer` is an operator.
+    pub fn drain(
+        mesh: MeshId,
+        generation: u64,
+        drain: &Drain,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        drain.validate()?;
+        let name = RecordName::of_node(&drain.node_id);
+        Draft::of_operator(mesh, Kind::Drain, name, generation).value(drain)?.sign(signer)
     }
 
     /// The removal of what an operator wrote under `name`, in the default namespace.

@@ -53,6 +53,14 @@ pub enum Refused {
         /// By which key.
         writer: Fingerprint,
     },
+    /// The writer's, or nobody's: its papers don't make it the node of that name here.
+    #[error("store {key}: {reason}")]
+    NotAdmitted {
+        /// What it is about.
+        key: String,
+        /// Why not.
+        reason: String,
+    },
     /// Nobody's: something newer is here.
     #[error("store {key}: generation {offered} is not newer than {current}")]
     Stale {

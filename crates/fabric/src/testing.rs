@@ -1,5 +1,7 @@
 //! What the unit tests of this crate share: fixed keys, small plans.
 
+pub(crate) mod papers;
+
 use ed25519_dalek::Signer as _;
 use genome::{Budget, Endpoint, Plan, ReplicaState};
 use types::{AppName, Digest, NodeName, PublicKey, SignError, Signature, Signer, Timestamp};
@@ -46,6 +48,7 @@ pub(crate) fn authority() -> Authority {
     Authority {
         operators: [0, 1].map(|n| operator(n).public_key()).into(),
         nodes: [1, 2].map(|n| (node_name(&format!("node-{n}")), node_key(n).public_key())).into(),
+        roots: None,
     }
 }
 

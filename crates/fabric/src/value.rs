@@ -1,11 +1,19 @@
 //! A payload, read: strict JSON of the schema of its kind, valid, and about what the envelope names.
 
+mod papers;
+
 use std::sync::Arc;
 
-use genome::{Budget, Endpoint, Invalid, Node, Observed, Plan, Trust};
-use types::{AppName, NodeName, ReplicaName, json};
+use genome::{
+    Budget, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Revoke, RootChange,
+    Trust,
+};
+use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, json};
 
-use crate::{Key, Kind, Owner, RecordName};
+use crate::{Key, Kind, Owner, Record, RecordName};
+
+pub use papers::Membership;
+pub(crate) use papers::RootPapers;
 
 /// What a record says.
 #[derive(Debug, Clone)]
@@ -16,23 +24,70 @@ pub(crate) enum Value {
     Node(Arc<Node>),
     Observed(Arc<Observed>),
     Trust(Arc<Trust>),
+    Root(Arc<RootPapers>),
+    Operator(Arc<Operator>),
+    Issuer(Arc<Issuer>),
+    Member(Arc<Membership>),
+    Revoke(Arc<Revoke>),
+    Drain(Arc<Drain>),
     /// Of a kind that this version carries without understanding it.
     Unknown,
     /// Nothing any more.
     Removed,
 }
 
-/// Reads `payload` as what `key` announces; says what is wrong otherwise.
-pub(crate) fn read(key: &Key, payload: Option<&[u8]>) -> Result<Value, String> {
+/// Reads the payload of `record` as what its key announces; says what is wrong otherwise.
+pub(crate) fn read(record: &Record) -> Result<Value, String> {
+    let key = record.key();
     if let Some(by_operators) = key.kind.is_operators()
         && by_operators != (key.owner == Owner::Operator)
     {
         return Err(format!("a {} is not written by {}", key.kind, key.owner));
     }
-    let Some(payload) = payload else {
+    if key.kind.rules() && (record.expires().is_some() || key.namespace != Namespace::default()) {
+        return Err(format!("a {} stands in the default namespace and never ends by itself", key.kind));
+    }
+    let Some(payload) = record.payload() else {
         check_removal(key)?;
         return Ok(Value::Removed);
     };
+    if key.kind.rules() { read_rule(key, payload, record.mesh()) } else { read_other(key, payload) }
+}
+
+/// What says who may write.
+fn read_rule(key: &Key, payload: &[u8], mesh: MeshId) -> Result<Value, String> {
+    match &key.kind {
+        Kind::Root => {
+            let change: RootChange = parse(payload, RootChange::validate)?;
+            named(key, &RecordName::of_root())?;
+            Ok(Value::Root(papers::root(change, mesh)?.into()))
+        }
+        Kind::Operator => {
+            let operator: Operator = parse(payload, Operator::validate)?;
+            named(key, &RecordName::of_key(&operator.public_key))?;
+            Ok(Value::Operator(operator.into()))
+        }
+        Kind::Issuer => {
+            let issuer: Issuer = parse(payload, Issuer::validate)?;
+            named(key, &RecordName::of_key(&issuer.public_key))?;
+            papers::issuer(&issuer, mesh)?;
+            Ok(Value::Issuer(issuer.into()))
+        }
+        Kind::Revoke => {
+            let revoke: Revoke = parse(payload, Revoke::validate)?;
+            named(key, &RecordName::of_key(&revoke.public_key))?;
+            Ok(Value::Revoke(revoke.into()))
+        }
+        _ => {
+            let member: Member = parse(payload, Member::validate)?;
+            owned(key, &member.node_id)?;
+            named(key, &RecordName::of_node(&member.node_id))?;
+            Ok(Value::Member(papers::member(&member, mesh)?.into()))
+        }
+    }
+}
+
+fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
     match &key.kind {
         Kind::Plan => {
             let plan: Plan = parse(payload, Plan::validate)?;
@@ -68,7 +123,12 @@ pub(crate) fn read(key: &Key, payload: Option<&[u8]>) -> Result<Value, String> {
             named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
             Ok(Value::Observed(observed.into()))
         }
-        Kind::Other(_) => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
+        Kind::Drain => {
+            let drain: Drain = parse(payload, Drain::validate)?;
+            named(key, &RecordName::of_node(&drain.node_id))?;
+            Ok(Value::Drain(drain.into()))
+        }
+        _ => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
     }
 }
 
@@ -102,6 +162,7 @@ fn check_removal(key: &Key) -> Result<(), String> {
     };
     let expected = match (&key.kind, node) {
         (Kind::Plan | Kind::Budget, _) => AppName::new(next()).ok().map(|app| RecordName::of_app(&app)),
+        (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
         (Kind::Observed, Some(node)) => {
             AppName::new(next()).ok().map(|app| RecordName::of_observed(&app, node))

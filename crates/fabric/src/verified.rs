@@ -25,8 +25,7 @@ impl Record {
         self.writer
             .verify(&message, &self.signature)
             .map_err(|error| Refused::Signature { key: key(), error })?;
-        let value = value::read(self.key(), self.payload())
-            .map_err(|reason| Refused::Content { key: key(), reason })?;
+        let value = value::read(&self).map_err(|reason| Refused::Content { key: key(), reason })?;
         Ok(Verified { record: self, value })
     }
 }

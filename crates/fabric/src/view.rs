@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genome::{Budget, Endpoint, Node, Observed, Plan, Trust};
+use genome::{Budget, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Revoke, Trust};
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName};
 
-use crate::RecordName;
 use crate::value::Value;
 use crate::verified::Verified;
+use crate::{Membership, RecordName};
 
 /// What an operator said, and who.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,16 @@ pub struct View {
     pub observed: Arc<BTreeMap<(AppName, NodeName), Arc<Observed>>>,
     /// The publishers whose spores may run, by the name of their record.
     pub trust: Arc<BTreeMap<RecordName, Entry<Trust>>>,
+    /// The operators that the root made, the removed among them.
+    pub operators: Arc<BTreeMap<PublicKey, Entry<Operator>>>,
+    /// The nodes that may let others in, the revoked among them.
+    pub issuers: Arc<BTreeMap<PublicKey, Entry<Issuer>>>,
+    /// The nodes that were let in, whether they are there or not.
+    pub members: Arc<BTreeMap<NodeName, Arc<Membership>>>,
+    /// The keys of nodes that are out for good.
+    pub revoked: Arc<BTreeMap<PublicKey, Entry<Revoke>>>,
+    /// The nodes that get no new work.
+    pub drains: Arc<BTreeMap<NodeName, Entry<Drain>>>,
     endpoints: Arc<BTreeMap<AppName, Arc<OfApp>>>,
 }
 
@@ -100,7 +110,14 @@ impl View {
                     }
                 }
             }
-            Value::Unknown | Value::Removed => {}
+            Value::Operator(operator) => {
+                Arc::make_mut(&mut self.operators).remove(&operator.public_key);
+            }
+            Value::Issuer(issuer) => drop(Arc::make_mut(&mut self.issuers).remove(&issuer.public_key)),
+            Value::Member(of) => drop(Arc::make_mut(&mut self.members).remove(&of.member.name)),
+            Value::Revoke(revoke) => drop(Arc::make_mut(&mut self.revoked).remove(&revoke.public_key)),
+            Value::Drain(drain) => drop(Arc::make_mut(&mut self.drains).remove(&drain.node_id)),
+            Value::Root(_) | Value::Unknown | Value::Removed => {}
         }
     }
 
@@ -127,7 +144,22 @@ impl View {
                 let place = (endpoint.node_id.clone(), endpoint.replica.clone());
                 Arc::make_mut(of_app).insert(place, endpoint.clone());
             }
-            Value::Unknown | Value::Removed => {}
+            Value::Operator(operator) => {
+                Arc::make_mut(&mut self.operators).insert(operator.public_key, entry(new, operator));
+            }
+            Value::Issuer(issuer) => {
+                Arc::make_mut(&mut self.issuers).insert(issuer.public_key, entry(new, issuer));
+            }
+            Value::Member(of) => {
+                Arc::make_mut(&mut self.members).insert(of.member.name.clone(), of.clone());
+            }
+            Value::Revoke(revoke) => {
+                Arc::make_mut(&mut self.revoked).insert(revoke.public_key, entry(new, revoke));
+            }
+            Value::Drain(drain) => {
+                Arc::make_mut(&mut self.drains).insert(drain.node_id.clone(), entry(new, drain));
+            }
+            Value::Root(_) | Value::Unknown | Value::Removed => {}
         }
     }
 }

@@ -20,7 +20,7 @@
 use types::{Digest, Namespace, NodeName, PublicKey, Signature, Timestamp};
 
 use crate::order::MAX_ORDER;
-use crate::{Draft, Key, MAX_PAYLOAD, MeshId, Order, Owner, Record};
+use crate::{Draft, Key, Kind, MAX_PAYLOAD, MeshId, Order, Owner, Record};
 
 /// The version of the wire form that this code reads and writes.
 pub const VERSION: u16 = 1;
@@ -155,6 +155,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, WireError> {
     check_shape(&draft)?;
     let id = Digest::of(&message(&draft, &writer));
     Ok(Record { draft, writer, signature, id })
+}
+
+/// The place in a batch of what may be a record: see [`Kind::precedence`]. The last for what is none.
+pub(crate) fn precedence(bytes: &[u8]) -> u8 {
+    let mut reader = Reader(bytes);
+    let kind =
+        reader.u16("version").and_then(|_| reader.take(32, "mesh id")).and_then(|_| reader.text("kind"));
+    kind.ok().and_then(|kind| kind.parse::<Kind>().ok()).map_or(u8::MAX, |kind| kind.precedence())
 }
 
 /// Reads a key that [`put_key`] wrote, and nothing after it.

@@ -43,7 +43,7 @@ impl Api {
     #[must_use]
     pub fn new(dir: &Path, operator: PublicKey) -> Self {
         let paths = Paths { state: dir.to_owned(), config: dir.to_owned() };
-        let authority = Authority { operators: [operator].into(), nodes: BTreeMap::new() };
+        let authority = Authority { operators: [operator].into(), nodes: BTreeMap::new(), roots: None };
         let set_up = fabric::Config { mesh: MeshId::from_bytes([5; 32]), authority, journal: None };
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).expect("an empty store");
         let (ending, endings) = tokio::sync::mpsc::channel(1);

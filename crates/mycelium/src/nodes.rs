@@ -47,6 +47,7 @@ impl Nodes {
         Authority {
             operators: mesh.operators.iter().copied().collect(),
             nodes: all.map(|(name, key)| (name.clone(), key.public_key())).collect(),
+            roots: None,
         }
     }
 

@@ -46,5 +46,6 @@ pub(crate) fn authority(nodes: usize) -> Authority {
     Authority {
         operators: [operator().public_key()].into(),
         nodes: (0..nodes).map(|number| (node_name(number), node(number).public_key())).collect(),
+        roots: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use fabric::{Core, Draft, Key, Kind, Owner, Record, RecordName};
 use genome::{Endpoint, Plan, ReplicaState};
-use types::{AppName, Digest, Namespace, Timestamp};
+use types::{AppName, Digest, Namespace, Signer as _, Timestamp};
 
 use crate::keys;
 
@@ -51,7 +51,7 @@ pub(crate) fn endpoint(core: &Core, node: usize, signer: usize, number: u32, now
         since: now,
     };
     let record_name = RecordName::of_endpoint(&endpoint.app_name, &name, &endpoint.replica);
-    let order = core.next_order(&name);
+    let order = core.next_order(&name, &keys::node(node).public_key());
     let draft = Draft::of_node(keys::mesh(), Kind::Endpoint, name, record_name, order);
     draft.value(&endpoint).and_then(|draft| draft.sign(&keys::node(signer))).expect("a valid endpoint")
 }

@@ -85,6 +85,7 @@ impl Rig {
         let authority = Authority {
             operators: [operator.public_key()].into(),
             nodes: node_keys.iter().map(|(name, key)| (name.clone(), key.public_key())).collect(),
+            roots: None,
         };
         let mesh = MeshId::from_bytes([5; 32]);
         let config = fabric::Config { mesh, authority, journal: None };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Authority, Key, Output, Owner, Record, Refused, Verified, Write};
+use crate::{Key, Kind, Output, Owner, Record, Refused, Verified, Write};
 
 use super::slot::Slot;
 use super::{Core, stored};
@@ -11,6 +11,9 @@ use super::{Core, stored};
 const MAX_RECORDS: usize = 4096;
 /// The most bytes of payload that one node may hold.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most nodes of a mesh, those that are away included: what a stolen issuer could fill a store with.
+const MAX_NODES: usize = 64 * 1024;
 
 /// What one node takes up.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,12 @@ impl Core {
             let (key, owner) = (record.key().to_string(), record.key().owner.to_string());
             Err(Refused::TooMany { key, owner, what })
         };
+        if record.key().kind == Kind::Member {
+            // one or two of a name, on which all else of it depends
+            let nodes = &self.authority().nodes;
+            let full = nodes.len() >= MAX_NODES && !nodes.contains_key(node);
+            return if full { too_many("65,536 nodes at most") } else { Ok(()) };
+        }
         if held.is_none() && usage.records >= MAX_RECORDS {
             return too_many("4096 at most");
         }
@@ -43,11 +52,14 @@ impl Core {
         Ok(())
     }
 
-    /// Remembers the highest order of a node, so that its next record is above it.
+    /// Remembers the highest order of a node's key, so that its next record is above it.
     pub(super) fn note_head(&mut self, record: &Record) {
         if let Owner::Node(node) = &record.key().owner {
-            let head = self.heads.entry(node.clone()).or_insert(record.order());
-            *head = record.order().max(*head);
+            let written = (record.writer(), record.order());
+            let head = self.heads.entry(node.clone()).or_insert(written);
+            if head.0 != written.0 || head.1 < written.1 {
+                *head = written;
+            }
         }
     }
 
@@ -112,17 +124,5 @@ impl Core {
         let view = self.views.entry(key.namespace.clone()).or_default();
         view.replace(old.map(AsRef::as_ref), new.map(AsRef::as_ref));
         self.version += 1;
-    }
-
-    /// From now on `authority` says who may write; what was written by others leaves.
-    pub(super) fn change_authority(&mut self, authority: Authority, out: &mut Vec<Output>) {
-        self.authority = authority;
-        let rogue = |core: &Self, record: &Record| !core.authority.permits(record);
-        let keys: Vec<Key> =
-            self.records().filter(|record| rogue(self, record)).map(|record| record.key().clone()).collect();
-        for key in keys {
-            let authority = self.authority.clone();
-            self.shrink(&key, out, |slot| slot.drop_where(|record| !authority.permits(record)));
-        }
     }
 }

@@ -65,6 +65,8 @@ impl Core {
                 _ => {}
             }
         }
+        // What says who may write comes first, so that nothing is refused because of where it stood.
+        records.sort_by_key(|(_, bytes)| wire::precedence(bytes));
         for (id, bytes) in records {
             if let Err(reason) = self.load_record(&bytes, now, &mut out) {
                 refused.push(reason);

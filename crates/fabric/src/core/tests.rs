@@ -8,6 +8,7 @@ use crate::testing::*;
 use crate::{Draft, Kind, Owner, RecordName, TOMBSTONE_LIFE, Write};
 
 mod merge;
+mod rules;
 
 fn submit(core: &mut Core, record: Record) -> Result<Receipt, Refused> {
     step(core, Input::Submit(verified(record)), now())
@@ -291,15 +292,15 @@ fn a_key_that_lost_its_authority_takes_its_records_along() {
 fn a_node_counts_on_from_whatever_was_seen_of_it() {
     let mut core = core();
     let incarnation = now().as_millis();
-    let node = node_name("node-1");
-    assert_eq!(core.next_order(&node), Order::sequence(incarnation, 1));
+    let (node, key) = (node_name("node-1"), node_key(1).public_key());
+    assert_eq!(core.next_order(&node, &key), Order::sequence(incarnation, 1));
     let endpoint = endpoint("billing", "node-1", "billing-a");
     merge(&mut core, own_record(&endpoint, 9, &node_key(1))).unwrap();
-    assert_eq!(core.next_order(&node), Order::sequence(incarnation, 1), "an earlier life");
+    assert_eq!(core.next_order(&node, &key), Order::sequence(incarnation, 1), "an earlier life");
     let mut ahead = own_record(&endpoint, 9, &node_key(1)).draft;
     ahead.order = Order::sequence(incarnation + 5, 3);
     merge(&mut core, ahead.sign(&node_key(1)).unwrap()).unwrap();
-    assert_eq!(core.next_order(&node), Order::sequence(incarnation + 5, 4), "a clock that was ahead");
+    assert_eq!(core.next_order(&node, &key), Order::sequence(incarnation + 5, 4), "a clock that was ahead");
 }
 
 /// Carries out what a core wants written.

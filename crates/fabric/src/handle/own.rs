@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use genome::{Endpoint, Node, Observed};
+use genome::{Endpoint, Member, Node, Observed};
 use serde::Serialize;
+use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
 
 use crate::{
@@ -45,6 +46,19 @@ impl Fabric {
     ) -> Result<Option<Receipt>, Refused> {
         let name = RecordName::of_endpoint(app, node, replica);
         self.unsay(Kind::Endpoint, node, name, node_key, now)
+    }
+
+    /// Publishes a node's proof that it was let in under this name: before all else it says, and again after each
+    /// renewal. Refused as long as another node has the name, and when a key of the chain was revoked.
+    pub fn join_as(
+        &self,
+        name: &NodeName,
+        chain: &Chain,
+        node_key: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Receipt, Refused> {
+        let member = Member { node_id: name.clone(), chain: chain.to_pem() };
+        self.say(Kind::Member, name, RecordName::of_node(name), Some(json(&member)?), node_key, now)
     }
 
     /// Publishes a node's account of itself.
@@ -126,7 +140,7 @@ impl Fabric {
             {
                 return Ok(Receipt { key, order: held.order(), id: held.id(), new: false });
             }
-            (core.next_order(node), core.usage(node).0)
+            (core.next_order(node, &node_key.public_key()), core.usage(node).0)
         };
         let life = if tombstones < MANY_TOMBSTONES { TOMBSTONE_LIFE } else { SHORT_LIFE };
         let expires = payload.is_none().then(|| now + life);

@@ -22,6 +22,10 @@ impl Fabric {
         self.lock().core.by_id(id).map(Record::encode)
     }
 
+    pub(crate) fn precedence(&self, id: Digest) -> u8 {
+        self.lock().core.precedence(id)
+    }
+
     /// The ids of all records, ascending.
     #[must_use]
     pub fn ids(&self) -> Vec<Digest> {

@@ -71,6 +71,10 @@ struct Session {
     asked: bool,
     sent: usize,
     cut_short: bool,
+    /// Whether a record came whose writer may not write, as far as we knew then.
+    early: bool,
+    /// Whether we learned who else may write.
+    learned: bool,
 }
 
 /// What became of a step.
@@ -108,6 +112,8 @@ impl Reconcile {
             asked: false,
             sent: 0,
             cut_short: false,
+            early: false,
+            learned: false,
         });
         Some((id, Message::Query { session: id, body }))
     }
@@ -186,6 +192,21 @@ impl Reconcile {
         }
     }
 
+    /// A record was refused since its writer may not write: perhaps it came before what makes it one that may.
+    pub(super) fn came_early(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.early = true;
+        }
+    }
+
+    /// A record was taken that says who may write: what was refused may hold now.
+    pub(super) fn learned(&mut self) {
+        self.refused.clear();
+        if let Some(session) = &mut self.session {
+            session.learned = true;
+        }
+    }
+
     /// Answers a question for records.
     pub(super) fn wanted(session: u32, ids: Vec<Digest>, store: &impl Store) -> Vec<Message> {
         let (mut send, _) = batches(session, ids.into_iter(), MAX_BATCHES, store);
@@ -221,7 +242,8 @@ impl Reconcile {
             send.push(Message::Want { session: session.id, ids });
             session.asked = true;
         }
-        let over = (session.compared && !session.asked).then_some(session.cut_short);
+        let again = session.cut_short || (session.early && session.learned);
+        let over = (session.compared && !session.asked).then_some(again);
         if over.is_some() {
             self.session = None;
             self.settled = true;
@@ -247,7 +269,7 @@ impl Reconcile {
     }
 }
 
-/// Records in messages; whether all went in.
+/// Records in messages, those first that say who may write; whether all went in.
 fn batches(
     session: u32,
     ids: impl Iterator<Item = Digest>,
@@ -255,8 +277,10 @@ fn batches(
     store: &impl Store,
 ) -> (Vec<Message>, bool) {
     let mut messages = Vec::new();
+    let mut ids: Vec<Digest> = ids.collect();
+    ids.sort_by_key(|id| store.precedence(*id));
     let (mut records, mut size) = (Vec::new(), 0);
-    for record in ids.filter_map(|id| store.encoded(id)) {
+    for record in ids.into_iter().filter_map(|id| store.encoded(id)) {
         if messages.len() >= most {
             return (messages, false);
         }

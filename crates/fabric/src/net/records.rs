@@ -8,7 +8,7 @@ use super::store::Store;
 use super::timers::Due;
 use super::tree::Sends;
 use super::{Net, chores};
-use crate::{Record, Refused};
+use crate::{Record, Refused, wire};
 use types::{Digest, PublicKey};
 
 /// What became of a record that a peer sent.
@@ -21,6 +21,9 @@ enum Taken {
 
 impl Net {
     pub(super) fn publish(&mut self, record: &Record) {
+        if record.key().kind.rules() {
+            self.reconcile.learned();
+        }
         let sends = self.tree.spread(record.id(), &record.encode(), 0, None, self.now);
         self.send_all(sends);
     }
@@ -75,6 +78,8 @@ impl Net {
         store: &mut impl Store,
     ) -> Result<(), Offence> {
         let mut worst = Ok(());
+        let mut records: Vec<&Vec<u8>> = records.iter().collect();
+        records.sort_by_key(|bytes| wire::precedence(bytes));
         for bytes in records {
             match self.take(bytes, false, store) {
                 Ok((id, Taken::New(writer)))
@@ -123,6 +128,9 @@ impl Net {
         let taken = match store.merge(record) {
             Ok(receipt) if receipt.new => {
                 self.counters.records_new += 1;
+                if receipt.key.kind.rules() {
+                    self.reconcile.learned();
+                }
                 self.out.push(Output::Stored(receipt));
                 Taken::New(writer)
             }
@@ -131,7 +139,11 @@ impl Net {
                 self.counters.records_refused += 1;
                 match reason {
                     // who may write is learned at different times in different places: it may hold soon
-                    Refused::Unauthorised { .. } | Refused::NotDurable(_) => Taken::Left,
+                    Refused::Unauthorised { .. } | Refused::NotAdmitted { .. } => {
+                        self.reconcile.came_early();
+                        Taken::Left
+                    }
+                    Refused::NotDurable(_) => Taken::Left,
                     Refused::Stale { .. } | Refused::Expiry { .. } | Refused::TooMany { .. } => {
                         self.reconcile.refuse(id, self.now);
                         Taken::Left

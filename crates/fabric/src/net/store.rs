@@ -15,6 +15,8 @@ pub trait Store {
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused>;
     /// The record with this id in its wire form.
     fn encoded(&self, id: Digest) -> Option<Vec<u8>>;
+    /// The place of the record with this id in a batch: what says who may write stands before what they wrote.
+    fn precedence(&self, id: Digest) -> u8;
     /// Changes whenever a record enters or leaves.
     fn edition(&self) -> u64;
     /// The ids of all records, ascending.
@@ -55,6 +57,10 @@ impl Store for FabricAt<'_> {
         self.0.encoded(id)
     }
 
+    fn precedence(&self, id: Digest) -> u8 {
+        self.0.precedence(id)
+    }
+
     fn edition(&self) -> u64 {
         self.0.edition()
     }
@@ -88,6 +94,10 @@ impl Store for CoreAt<'_> {
 
     fn encoded(&self, id: Digest) -> Option<Vec<u8>> {
         self.core.by_id(id).map(Record::encode)
+    }
+
+    fn precedence(&self, id: Digest) -> u8 {
+        self.core.precedence(id)
     }
 
     fn edition(&self) -> u64 {
