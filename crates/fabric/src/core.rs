@@ -95,6 +95,7 @@ impl Core {
             }
             Input::Authority(authority) => self.change_authority(authority, &mut out),
             Input::Tick => {}
+            Input::Touch => self.version += 1,
         }
         if self.version != before {
             out.push(Output::Changed(self.version));

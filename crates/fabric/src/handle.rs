@@ -7,7 +7,7 @@ mod peers;
 mod rules;
 mod specified;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use types::{Namespace, Timestamp};
 
@@ -15,7 +15,7 @@ use crate::journal::Log;
 use crate::watch::Watch;
 use crate::{
     Authority, Changes, Core, Input, Journal, Key, MeshId, Output, PlanSubscription, Receipt, Record,
-    Refused, View,
+    Refused, Verified, View,
 };
 
 /// What a fabric is made of.
@@ -41,7 +41,11 @@ struct Shared {
     log: Log,
     watch: Watch,
     mesh: MeshId,
+    herald: OnceLock<Box<Herald>>,
 }
+
+/// Told of each record that was written here, once it is in the store.
+pub type Herald = dyn Fn(Record) + Send + Sync;
 
 struct State {
     core: Core,
@@ -85,6 +89,7 @@ impl Fabric {
             numbering: Mutex::default(),
             state: Mutex::new(State { core, view: None }),
             mesh,
+            herald: OnceLock::new(),
         };
         let fabric = Self { shared: Arc::new(shared) };
         let ticket = fabric.shared.log.append(writes(outputs));
@@ -110,9 +115,30 @@ impl Fabric {
     /// told that it is safe. Those who wait at the same time share one sync.
     pub fn stage(&self, record: Record, now: Timestamp) -> Result<Pending, Refused> {
         let record = record.verify(&self.shared.mesh)?;
+        let (receipt, ticket) = self.write(record, now)?;
+        Ok(Pending { fabric: self.clone(), receipt, ticket })
+    }
+
+    /// From now on `herald` is told of each new record that is written here (never of what peers hold), in no
+    /// particular order. The first one stays.
+    pub fn announce_to(&self, herald: Box<Herald>) {
+        let _ = self.shared.herald.set(herald);
+    }
+
+    /// Has all subscribers look again: something beside the store that they go by has changed.
+    pub fn touch(&self, now: Timestamp) {
+        self.step(Input::Touch, now);
+    }
+
+    /// Takes what was written here, and tells the herald.
+    fn write(&self, record: Verified, now: Timestamp) -> Result<(Receipt, u64), Refused> {
+        let told = self.shared.herald.get().map(|herald| (herald, record.record().clone()));
         let (outputs, ticket) = self.step(Input::Submit(record), now);
         let receipt = outcome(outputs)?;
-        Ok(Pending { fabric: self.clone(), receipt, ticket })
+        if let Some((herald, record)) = told.filter(|_| receipt.new) {
+            herald(record);
+        }
+        Ok((receipt, ticket))
     }
 
     /// Takes what a peer holds, in any order and as often as it comes: stores that have merged the same

@@ -38,7 +38,7 @@ pub use authority::Authority;
 pub use changes::Changes;
 pub use core::{Core, Input, Output, Receipt};
 pub use draft::{Draft, DraftError};
-pub use handle::{Config, Fabric, Merged, Pending};
+pub use handle::{Config, Fabric, Herald, Merged, Pending};
 pub use journal::{Journal, Write};
 pub use key::{Key, Owner};
 pub use kind::{Kind, KindError};

@@ -15,6 +15,12 @@ pub trait Gate: Send + Sync + 'static {
     /// not admitted to [`PING`](crate::PING) is a stranger: it may stay for what it was admitted to, but not for
     /// long (see [`Limits`](crate::Limits)).
     fn admits(&self, peer: &PublicKey, protocol: &str) -> Result<(), String>;
+
+    /// Told that messages to a peer were lost: it can't be reached, or the connection broke while some were on their way.
+    /// It must not block.
+    fn lost(&self, peer: &PublicKey, protocol: &str) {
+        let _ = (peer, protocol);
+    }
 }
 
 impl<F: Fn(&PublicKey, &str) -> Result<(), String> + Send + Sync + 'static> Gate for F {

@@ -107,6 +107,7 @@ pub async fn run(shared: Arc<Shared>, peer: PublicKey, protocol: String, outbox:
                 Err(reason) => {
                     let lost = 1 + outbox.clear();
                     tracing::debug!(%peer, %protocol, lost, %reason, "messages could not be sent");
+                    shared.gate.lost(&peer, &protocol);
                     continue;
                 }
             };
@@ -115,6 +116,7 @@ pub async fn run(shared: Arc<Shared>, peer: PublicKey, protocol: String, outbox:
             link.touch();
             if let Err(error) = send.write_all(&batch).await {
                 tracing::debug!(%peer, %protocol, %error, "messages were lost on their way");
+                shared.gate.lost(&peer, &protocol);
                 stream = None;
             }
         }

@@ -44,6 +44,9 @@ pub struct Global {
     /// Keep everything (state, keys, trust) in this folder instead of the XDG ones [env: MESH_STATE]
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Speak to the mesh of this name elsewhere (see `mesh context`), not to the one of this machine
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
     /// Show more: causes of errors, output of build commands
     #[arg(short, long, global = true)]
     pub verbose: bool,
@@ -66,6 +69,21 @@ pub enum Command {
     Run(Box<c::run::Args>),
     /// Replace the running mesh by this binary without failing a request
     Upgrade(c::upgrade::Args),
+
+    /// Make this machine a node of a mesh of many, run it, and say what nodes are for
+    Node(Box<c::node::Args>),
+    /// Show every node of the mesh
+    Nodes(c::nodes::Args),
+    /// Let machines in
+    Ticket(c::ticket::Args),
+    /// Say whose plans are obeyed
+    Operator(c::operators::Args),
+    /// Look into the links between nodes
+    Net(c::net::Args),
+    /// Show and settle what was written on two sides of a cut
+    Conflicts(c::conflicts::Args),
+    /// Name meshes elsewhere, for --context
+    Context(c::contexts::Args),
 
     /// Pack a binary and its manifest into a signed spore
     Build(c::build::Args),

@@ -8,6 +8,8 @@ use crate::failure::Failure;
 pub mod budget;
 pub mod build;
 pub mod completions;
+pub mod conflicts;
+pub mod contexts;
 pub mod deploy;
 pub mod down;
 pub mod env;
@@ -17,6 +19,10 @@ pub mod inspect;
 pub mod keys;
 pub mod logs;
 pub mod man;
+pub mod net;
+pub mod node;
+pub mod nodes;
+pub mod operators;
 pub mod ps;
 pub mod publish;
 pub mod release;
@@ -27,6 +33,7 @@ pub mod run;
 pub mod scale;
 pub mod status;
 pub mod stop;
+pub mod ticket;
 pub mod trust;
 pub mod up;
 pub mod upgrade;
@@ -41,6 +48,13 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Down(args) => down::run(context, args),
         Command::Run(args) => run::run(context, *args),
         Command::Upgrade(args) => upgrade::run(context, args),
+        Command::Node(args) => node::run(context, *args),
+        Command::Nodes(args) => nodes::run(context, args),
+        Command::Ticket(args) => ticket::run(context, args),
+        Command::Operator(args) => operators::run(context, args),
+        Command::Net(args) => net::run(context, args),
+        Command::Conflicts(args) => conflicts::run(context, args),
+        Command::Context(args) => contexts::run(context, args),
         Command::Build(args) => build::run(context, args),
         Command::Inspect(args) => inspect::run(context, args),
         Command::Verify(args) => verify::run(context, args),

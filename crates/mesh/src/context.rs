@@ -6,6 +6,7 @@ use mycelium::Paths;
 use mycelium::client::{Client, ClientError};
 
 use crate::cli::Global;
+use crate::elsewhere::{self, Elsewhere};
 use crate::failure::Failure;
 use crate::out::Out;
 
@@ -19,6 +20,7 @@ pub struct Context {
     /// Whether causes and the output of commands are shown.
     pub verbose: bool,
     state: Option<std::path::PathBuf>,
+    chosen: Option<String>,
 }
 
 impl Context {
@@ -27,6 +29,7 @@ impl Context {
         Self {
             out: Out::new(global.color, global.quiet),
             verbose: global.verbose,
+            chosen: global.context,
             state: global.state.or_else(|| {
                 let set = std::env::var_os(STATE).filter(|dir| !dir.is_empty());
                 set.map(std::path::PathBuf::from)
@@ -51,9 +54,18 @@ impl Context {
         self.state.as_deref()
     }
 
-    /// A client of the mesh of this state.
+    /// The mesh elsewhere that was chosen with `--context`.
+    pub fn chosen(&self) -> Result<Option<Elsewhere>, Failure> {
+        self.chosen.as_deref().map(|name| elsewhere::find(&self.paths()?, name)).transpose()
+    }
+
+    /// A client of the mesh of this state, or of the one that was chosen.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.paths()?.socket()))
+        let paths = self.paths()?;
+        match self.chosen()? {
+            Some(chosen) => Ok(Client::remote(chosen.remote(&paths)?)),
+            None => Ok(Client::new(paths.socket())),
+        }
     }
 
     /// What a running mesh answers to `call`; nothing where none runs.

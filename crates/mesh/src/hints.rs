@@ -5,6 +5,7 @@ use std::error::Error;
 use edge::EdgeError;
 use mycelium::client::ClientError;
 use mycelium::identity::IdentityError;
+use mycelium::member::{JoinError, MemberError};
 use mycelium::{NotOurs, StartError, TlsError};
 
 use crate::exit::Code;
@@ -33,6 +34,9 @@ pub fn explain(error: &(dyn Error + 'static)) -> Failure {
     if let Some(error) = error.downcast_ref::<soul::KeyFileError>() {
         return of_key(failure, error);
     }
+    if let Some(error) = error.downcast_ref::<MemberError>() {
+        return of_member(failure, error);
+    }
     if let Some(repo::Error::NotFound { .. }) = error.downcast_ref::<repo::Error>() {
         return failure.hint("`mesh repo list` shows what is there; `mesh publish FILE` stores a spore");
     }
@@ -52,6 +56,8 @@ fn is_fragment(error: &(dyn Error + 'static)) -> bool {
         || error.is::<IdentityError>()
         || error.is::<StartError>()
         || error.is::<mycelium::RunError>()
+        || error.is::<mycelium::member::MemberError>()
+        || error.is::<soul::IssueError>()
         || error.is::<membrane::KeeperError>()
         || error.is::<fabric::DraftError>()
 }
@@ -101,12 +107,35 @@ fn of_start(failure: Failure, error: &StartError) -> Failure {
         StartError::Admin { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
             failure.hint(elsewhere("-admin", *address))
         }
+        StartError::Network(hyphae::StartError::Listen { address, source })
+            if source.kind() == std::io::ErrorKind::AddrInUse =>
+        {
+            failure.hint(format_args!(
+                "another program has UDP port {}; change it in node.json, or end that program",
+                address.port()
+            ))
+        }
         StartError::Tls(TlsError::File { .. } | TlsError::Unusable { .. }) => failure.code(Code::Usage),
         StartError::Tls(TlsError::Kept(_)) => {
             failure.hint("remove both files, and the next start makes another")
         }
         StartError::Identity(IdentityError::Garbage { path, .. }) => failure
             .hint(format_args!("put {} back from a copy: it says whose plans are obeyed", path.display())),
+        _ => failure,
+    }
+}
+
+fn of_member(failure: Failure, error: &MemberError) -> Failure {
+    match error {
+        MemberError::Taken { .. } => {
+            failure.hint("a machine is in one mesh; another one needs a state folder of its own: --state DIR")
+        }
+        MemberError::Running(_) => failure.hint("end it first: `mesh down`"),
+        MemberError::Join(JoinError::Refused(_)) => {
+            failure.code(Code::Refused).hint("ask for a new ticket: `mesh ticket new` on an issuer")
+        }
+        MemberError::Join(JoinError::Unreachable { .. }) => failure
+            .hint("the issuer must run, and UDP must reach it; `mesh net peers` there shows its addresses"),
         _ => failure,
     }
 }

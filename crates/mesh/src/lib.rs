@@ -12,7 +12,8 @@ pub mod cli;
 mod commands;
 mod context;
 mod daemon;
-pub mod exit;
+pub mod elsewhere;
+mod exit;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -21,6 +22,7 @@ pub mod identity;
 mod listen;
 mod logging;
 mod meshfile;
+mod notify;
 mod operator;
 mod out;
 mod packing;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fabric::{Kind, MeshId, Record, RecordName};
 use genome::{Budget, Plan};
-use mycelium::api::{BudgetAt, PlanAt};
+use mycelium::api::{BudgetAt, PlanAt, Receipt, RecordAt};
 use mycelium::client::{Client, ClientError};
 use mycelium::{Paths, identity};
 use soul::{KeyStore, SecretKey};
@@ -19,6 +19,8 @@ use crate::publisher::now;
 
 /// The key that signs plans and budgets when none is named.
 pub const KEY: &str = "operator";
+/// The key that says who may sign plans and let nodes in.
+const ROOT: &str = "root";
 
 /// The status of a record that something newer has overtaken.
 const OVERTAKEN: u16 = 409;
@@ -44,6 +46,10 @@ impl Operator {
     /// With the key that `key` names (a name or a file), or the operator's own.
     pub fn open(context: &Context, key: Option<&str>) -> Result<Self, Failure> {
         let paths = context.paths()?;
+        if let Some(chosen) = context.chosen()? {
+            let key = load(&paths, key.unwrap_or(&chosen.operator))?;
+            return Ok(Self { client: context.client()?, mesh: chosen.mesh, key });
+        }
         let file = identity::load(&paths).map_err(|error| match error {
             identity::IdentityError::Missing(state) => {
                 Failure::new(format_args!("no mesh was ever started in {}", state.display()))
@@ -52,13 +58,64 @@ impl Operator {
             }
             other => Failure::from(other),
         })?;
-        let key = load(&paths, key)?;
-        if !file.operators.contains(&key.public_key()) {
+        let key = load(&paths, key.unwrap_or(KEY))?;
+        // In a mesh of many machines the records say whose signature counts, and the mesh knows them.
+        if !file.operators.is_empty() && !file.operators.contains(&key.public_key()) {
             return Err(Failure::new(format_args!("{} is no operator of this mesh", key.fingerprint()))
                 .code(Code::Refused)
                 .hint(format_args!("its operators are listed in {}", paths.mesh_file().display())));
         }
         Ok(Self { client: context.client()?, mesh: file.mesh, key })
+    }
+
+    /// With the mesh's root key, for what only the root may say.
+    pub fn root(context: &Context, key: Option<&str>) -> Result<Self, Failure> {
+        Self::open(context, Some(key.unwrap_or(ROOT))).map_err(|failure| {
+            failure
+                .hint("the root key may be kept elsewhere: bring it for this, and name its file with --root")
+        })
+    }
+
+    /// Writes the record that `sign` makes for the next generation of a name, given what the name says now; `None`
+    /// when it makes none. When somebody else was faster, it is asked once more.
+    pub async fn say(
+        &self,
+        kind: &Kind,
+        name: &RecordName,
+        sign: impl Fn(&RecordAt, &Self) -> Result<Option<Record>, Failure>,
+    ) -> Result<Option<Receipt>, Failure> {
+        let mut again = true;
+        loop {
+            let at = self.client.record(kind, name).await?;
+            let Some(record) = sign(&at, self)? else { return Ok(None) };
+            match self.client.submit(record.encode()).await {
+                Ok(receipt) => return Ok(Some(receipt)),
+                Err(error) if again && overtaken(&error) => again = false,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes back what was said under a name; whether anything was.
+    pub async fn unsay(&self, kind: Kind, name: &RecordName) -> Result<Option<Receipt>, Failure> {
+        self.say(&kind, name, |at, hand| {
+            if at.value.is_none() {
+                return Ok(None);
+            }
+            let (mesh, name) = (hand.mesh, name.clone());
+            Ok(Some(Record::remove(mesh, kind.clone(), name, at.next_generation, now(), &hand.key)?))
+        })
+        .await
+    }
+
+    /// The mesh whose records it signs.
+    pub const fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    /// What it signs with.
+    pub const fn key(&self) -> &SecretKey {
+        &self.key
     }
 
     /// The mesh it speaks to.
@@ -144,13 +201,12 @@ pub fn existing(app: &AppName, at: &PlanAt) -> Result<Plan, Failure> {
     })
 }
 
-fn load(paths: &Paths, key: Option<&str>) -> Result<SecretKey, Failure> {
-    let store = KeyStore::open(&paths.keys())?;
-    match key {
-        None => Ok(store.load(KEY)?),
-        Some(path) if path.contains('/') => Ok(KeyStore::load_file(Path::new(path))?),
-        Some(name) => Ok(store.load(name)?),
+/// The key of that name, or in that file.
+pub fn load(paths: &Paths, key: &str) -> Result<SecretKey, Failure> {
+    if key.contains('/') {
+        return Ok(KeyStore::load_file(Path::new(key))?);
     }
+    Ok(KeyStore::open(&paths.keys())?.load(key)?)
 }
 
 fn overtaken(error: &ClientError) -> bool {

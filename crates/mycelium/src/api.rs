@@ -2,9 +2,14 @@
 //!
 //! Shapes of version 1. Fields may be added; a field's meaning never changes and none is removed.
 
+mod mesh;
 mod openapi;
 mod types;
 
+pub use mesh::{
+    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, Side, TicketMade,
+    TicketStatus, TicketWish, Written,
+};
 pub use openapi::openapi;
 pub use types::{
     AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,

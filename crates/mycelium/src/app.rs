@@ -3,6 +3,7 @@
 mod agents;
 mod doors;
 mod end;
+mod papers;
 mod start;
 
 use std::sync::Arc;
@@ -31,12 +32,15 @@ pub struct App {
     endings: mpsc::Receiver<Ending>,
     _socket: ApiSocket,
     lock: Option<StateLock>,
+    keep_workloads: bool,
 }
 
 /// How a mesh ended.
 pub enum Outcome {
     /// Everything is stopped, the keeper too.
     Stopped,
+    /// This process is done; the keeper and the workloads stay for the next start.
+    Left,
     /// A successor has the state; the last open requests are finished.
     HandedOver,
     /// A successor came and died: start anew, then [`Remains::finish`] what still serves here.

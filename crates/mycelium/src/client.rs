@@ -1,6 +1,10 @@
 //! A client of the local API: what the CLI speaks.
 //!
-//! One connection a request: the socket is local, and a dead daemon is noticed at once.
+//! One connection a request: to the socket of this machine, where a dead daemon is noticed at once, or over the
+//! overlay to a node elsewhere, where the operator's key is the identity.
+
+mod mesh;
+mod remote;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use types::{AppName, Digest};
 
@@ -21,11 +26,19 @@ use crate::body::Chunks;
 /// The most bytes of one answer that isn't a stream.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// A client of one mesh's socket; cheap to make, connects per request.
+pub use remote::Remote;
+
+/// A client of one mesh; cheap to make, connects per request.
 #[derive(Debug, Clone)]
 pub struct Client {
+    /// The socket, or what stands for it in messages about a mesh elsewhere.
     socket: PathBuf,
+    remote: Option<Remote>,
 }
+
+/// Bytes both ways.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Why a call got no answer that counts.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +94,13 @@ impl Client {
     /// A client of the mesh whose API listens on `socket`.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, remote: None }
+    }
+
+    /// A client of the mesh that these nodes belong to.
+    #[must_use]
+    pub fn remote(remote: Remote) -> Self {
+        Self { socket: PathBuf::from(remote.to_string()), remote: Some(remote) }
     }
 
     /// The socket it talks to.
@@ -199,7 +218,10 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Incoming, ClientError> {
-        let io = connect(&self.socket).await.map_err(|e| self.io(e))?;
+        let io: Box<dyn Duplex> = match &self.remote {
+            Some(remote) => Box::new(remote.connect().await.map_err(|e| self.io(e))?),
+            None => Box::new(connect(&self.socket).await.map_err(|e| self.io(e))?),
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
             .await
             .map_err(|e| self.protocol(&e.to_string()))?;
@@ -233,7 +255,7 @@ impl Client {
 
     fn io(&self, source: io::Error) -> ClientError {
         match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused if self.remote.is_none() => {
                 ClientError::NotRunning(self.socket.parent().unwrap_or(&self.socket).to_owned())
             }
             _ => ClientError::Io { socket: self.socket.clone(), source },

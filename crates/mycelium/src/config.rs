@@ -1,11 +1,13 @@
 //! What a mesh on one machine is made from, and why it may not start.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::IdentityError;
+use crate::member::NodeFile;
 use crate::tls::TlsError;
 use crate::{Paths, Tls};
 
@@ -14,8 +16,14 @@ use crate::{Paths, Tls};
 pub struct Config {
     /// Where everything lies.
     pub paths: Paths,
-    /// How many nodes (agents) run here: `node-1` and so on.
+    /// How many nodes (agents) run here: `node-1` and so on. A node of a mesh of many runs one, under its own name.
     pub nodes: u32,
+    /// What this machine is in a mesh of many; absent in a mesh of its own.
+    pub member: Option<NodeFile>,
+    /// When a signal ends this process, the workloads stay with the keeper, for the next start.
+    pub keep_workloads: bool,
+    /// What the nodes' labels are, beside `host`.
+    pub labels: BTreeMap<String, String>,
     /// Where HTTP comes in; port 0 takes a free one. The first is what workloads are told.
     pub edge: Vec<SocketAddr>,
     /// Where metrics are served; nowhere when absent.
@@ -62,6 +70,23 @@ pub enum StartError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The overlay.
+    #[error(transparent)]
+    Network(#[from] hyphae::StartError),
+    /// The papers of a node of a mesh of many.
+    #[error(transparent)]
+    Papers(#[from] soul::FileError),
+    /// The book of tickets.
+    #[error(transparent)]
+    Tickets(#[from] soul::BookError),
+    /// A paper that must be there.
+    #[error("find {what} in {}: `mesh node join` brings it", .papers.display())]
+    NoPaper {
+        /// Which one.
+        what: &'static str,
+        /// Where it should be.
+        papers: PathBuf,
     },
     /// A node's key.
     #[error(transparent)]

@@ -133,6 +133,12 @@ impl State {
     }
 }
 
+/// What the mesh says of itself.
+pub(crate) fn of_mesh(message: String) -> Event {
+    let at = crate::clock::SystemClock.now();
+    Event { seq: 0, at, kind: telemetry::EventKind::Mesh, node: None, app: None, replica: None, message }
+}
+
 fn remember(ring: &mut VecDeque<Event>, event: Event) {
     if ring.len() == RING {
         ring.pop_front();

@@ -1,6 +1,6 @@
 //! The local API over an empty mesh, fed with a connection's raw bytes: for fuzzing and its replays only.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::Paths;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::events::EventLog;
+use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiState, Ending, Shared};
 
@@ -43,7 +44,7 @@ impl Api {
     #[must_use]
     pub fn new(dir: &Path, operator: PublicKey) -> Self {
         let paths = Paths { state: dir.to_owned(), config: dir.to_owned() };
-        let authority = Authority { operators: [operator].into(), nodes: BTreeMap::new(), roots: None };
+        let authority = Authority { operators: [operator].into(), ..Authority::default() };
         let set_up = fabric::Config { mesh: MeshId::from_bytes([5; 32]), authority, journal: None };
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).expect("an empty store");
         let (ending, endings) = tokio::sync::mpsc::channel(1);
@@ -66,6 +67,8 @@ impl Api {
             paths,
             fabric: fabric.clone(),
             ending,
+            presence: Presence::new(BTreeSet::new(), true),
+            network: None,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });
         Self { router, fabric, edge, _endings: endings }

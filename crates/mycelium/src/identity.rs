@@ -3,7 +3,7 @@
 //! It holds public keys only. It is made once, by whoever holds the first operator's key.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fabric::MeshId;
 use serde::{Deserialize, Serialize};
@@ -66,26 +66,48 @@ pub fn ensure(paths: &Paths, operator: &PublicKey) -> Result<(MeshFile, bool), I
     crate::paths::private_dir(&paths.state).map_err(refused)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| refused(io::Error::other(e)))?;
-    let file = MeshFile { mesh: MeshId::from_bytes(seed), operators: vec![*operator] };
-    let text = serde_json::to_vec_pretty(&file).map_err(|e| refused(e.into()))?;
-    let mut temporary = tempfile_in(&paths.state).map_err(refused)?;
-    temporary.1.write_all(&text).and_then(|()| temporary.1.sync_all()).map_err(refused)?;
+    create(paths, &MeshFile { mesh: MeshId::from_bytes(seed), operators: vec![*operator] })
+}
+
+/// Makes this the identity of the mesh in `paths`, unless there is one. Says which one it is, and whether it was made.
+pub(crate) fn create(paths: &Paths, file: &MeshFile) -> Result<(MeshFile, bool), IdentityError> {
+    let path = paths.mesh_file();
+    let refused = |source| IdentityError::Io { path: path.clone(), source };
+    let temporary = write_beside(&path, file).map_err(refused)?;
     // A hard link fails where the file exists already: of two first starts one wins, and both use its identity.
-    let linked = std::fs::hard_link(&temporary.0, &path);
-    std::fs::remove_file(&temporary.0).map_err(refused)?;
+    let linked = std::fs::hard_link(&temporary, &path);
+    std::fs::remove_file(&temporary).map_err(refused)?;
     match linked {
         Ok(()) => {
             // Records are signed for this mesh from now on: its name must not go with a power cut.
-            std::fs::File::open(&paths.state).and_then(|dir| dir.sync_all()).map_err(refused)?;
-            Ok((file, true))
+            sync_folder(&path).map_err(refused)?;
+            Ok((file.clone(), true))
         }
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => load(paths).map(|file| (file, false)),
         Err(e) => Err(refused(e)),
     }
 }
 
-fn tempfile_in(dir: &std::path::Path) -> io::Result<(PathBuf, std::fs::File)> {
-    let path = dir.join(format!(".mesh.json.{}", std::process::id()));
-    let file = std::fs::File::create(&path)?;
-    Ok((path, file))
+/// Writes a JSON file whole, synced, in place of what was there.
+pub fn keep(path: &Path, content: &impl Serialize) -> io::Result<()> {
+    let temporary = write_beside(path, content)?;
+    std::fs::rename(&temporary, path)?;
+    sync_folder(path)
+}
+
+/// Writes and syncs a file that is to take the place of `path`.
+fn write_beside(path: &Path, content: &impl Serialize) -> io::Result<PathBuf> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let mut file = std::fs::File::create(&temporary)?;
+    file.write_all(&serde_json::to_vec_pretty(content)?)?;
+    file.sync_all()?;
+    Ok(temporary)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    std::fs::File::open(folder).and_then(|dir| dir.sync_all())
 }

@@ -41,13 +41,19 @@ impl Nodes {
         Ok(Self { present, past })
     }
 
-    /// Who may write: the mesh's operators, and each node about itself.
+    /// Loads the key of the one node that this machine is in a mesh of many.
+    pub(crate) fn load_one(dir: &Path, name: &NodeName) -> Result<Self, StartError> {
+        let key = Arc::new(KeyStore::open(dir)?.load(name.as_str())?);
+        Ok(Self { present: BTreeMap::from([(name.clone(), key)]), past: BTreeMap::new() })
+    }
+
+    /// Who may write in a mesh of its own: the mesh's operators, and each node about itself.
     pub(crate) fn authority(&self, mesh: &MeshFile) -> Authority {
         let all = self.present.iter().chain(&self.past);
         Authority {
             operators: mesh.operators.iter().copied().collect(),
             nodes: all.map(|(name, key)| (name.clone(), key.public_key())).collect(),
-            roots: None,
+            ..Authority::default()
         }
     }
 

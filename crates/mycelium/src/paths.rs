@@ -51,6 +51,18 @@ impl Paths {
         self.state.join("mesh.json")
     }
 
+    /// Who this machine is in a mesh of many.
+    #[must_use]
+    pub fn node_file(&self) -> PathBuf {
+        self.state.join("node.json")
+    }
+
+    /// The certificates of this machine's node.
+    #[must_use]
+    pub fn papers(&self) -> PathBuf {
+        self.state.join("papers")
+    }
+
     /// The Unix socket of the local API.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

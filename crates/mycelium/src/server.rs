@@ -3,6 +3,7 @@
 //! It reads state and takes signed records; it never signs, and it decides nothing.
 
 mod error;
+mod mesh;
 mod records;
 mod socket;
 mod spores;
@@ -22,6 +23,12 @@ const MAX_REQUEST: usize = 128 << 10;
 
 /// All routes of version 1, as `api::openapi()` describes them.
 pub(crate) fn router(state: ApiState) -> Router {
+    let ending = Router::new().route("/v1/shutdown", post(state::shutdown)).with_state(state.clone());
+    remote_router(state).merge(ending)
+}
+
+/// What operators elsewhere may use: all but what ends this process.
+pub(crate) fn remote_router(state: ApiState) -> Router {
     let spores = Router::new()
         .route("/v1/spores", get(spores::list).post(spores::put))
         .layer(DefaultBodyLimit::disable());
@@ -38,7 +45,15 @@ pub(crate) fn router(state: ApiState) -> Router {
         .route("/v1/events", get(streams::events))
         .route("/v1/logs/{app}", get(streams::logs))
         .route("/v1/metrics", get(state::metrics))
-        .route("/v1/shutdown", post(state::shutdown))
+        .route("/v1/nodes", get(mesh::nodes))
+        .route("/v1/network", get(mesh::network))
+        .route("/v1/network/ping/{node}", post(mesh::ping))
+        .route("/v1/tickets", get(mesh::tickets).post(mesh::new_ticket))
+        .route("/v1/tickets/remove", post(mesh::remove_ticket))
+        .route("/v1/operators", get(mesh::operators))
+        .route("/v1/records/{kind}/{name}", get(mesh::record))
+        .route("/v1/conflicts", get(mesh::conflicts))
+        .route("/v1/written-by/{key}", get(mesh::written_by))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .merge(spores)
         .fallback(error::unknown_path)

@@ -9,6 +9,7 @@ use genome::{Endpoint, Plan, ReplicaState};
 use types::{AppName, NodeName, Nutrients, Workload};
 
 use crate::api::{AppState, AppStatus, NodeStatus, Traffic};
+use crate::presence::Presence;
 
 /// The status of every app that has a plan.
 pub(crate) fn apps(
@@ -16,9 +17,12 @@ pub(crate) fn apps(
     decision: &Decision,
     edge_url: &str,
     traffic: &BTreeMap<AppName, Traffic>,
+    presence: &Presence,
 ) -> Vec<AppStatus> {
     let known = view.plans.keys();
-    known.filter_map(|app| self::app(view, decision, app, edge_url, traffic.get(app).cloned())).collect()
+    known
+        .filter_map(|app| self::app(view, decision, app, edge_url, traffic.get(app).cloned(), presence))
+        .collect()
 }
 
 /// The status of one app; `None` without a plan.
@@ -28,10 +32,13 @@ pub(crate) fn app(
     name: &AppName,
     edge_url: &str,
     traffic: Option<Traffic>,
+    presence: &Presence,
 ) -> Option<AppStatus> {
     let entry = view.plans.get(name)?;
     let decided = decision.apps.get(name)?;
-    let replicas: Vec<Arc<Endpoint>> = view.endpoints_of(name).cloned().collect();
+    // What a dead node said last is nobody's replica any more.
+    let alive = view.endpoints_of(name).filter(|replica| presence.takes_work(&replica.node_id));
+    let replicas: Vec<Arc<Endpoint>> = alive.cloned().collect();
     let (state, message) = judge(&entry.value, decided, &replicas);
     let http = replicas.iter().any(|r| r.provides.iter().any(|p| p == "http" || p == "h2c"));
     let release = &decided.release;

@@ -72,8 +72,8 @@ impl SecretKey {
         self.public.fingerprint()
     }
 
-    /// The 32 bytes the key is made of: the secret itself.
-    pub(crate) fn seed(&self) -> Zeroizing<[u8; 32]> {
+    /// The 32 bytes the key is made of (RFC 8032 §5.1.5): the secret itself, for who makes the key prove itself in TLS.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.key.to_bytes())
     }
 

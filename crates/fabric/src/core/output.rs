@@ -15,6 +15,8 @@ pub enum Input {
     Authority(Authority),
     /// Time has passed.
     Tick,
+    /// Something that readers go by beside the store has changed: they are to look again.
+    Touch,
 }
 
 /// What follows from a step.

@@ -10,11 +10,7 @@ use serde::Serialize;
 use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
 
-use crate::{
-    Draft, DraftError, Fabric, Input, Key, Kind, Owner, Receipt, RecordName, Refused, TOMBSTONE_LIFE,
-};
-
-use super::outcome;
+use crate::{Draft, DraftError, Fabric, Key, Kind, Owner, Receipt, RecordName, Refused, TOMBSTONE_LIFE};
 
 /// A node that has more tombstones than this gives new ones a short life, so that a replica that crashes
 /// for weeks doesn't use up what a node may hold.
@@ -146,7 +142,7 @@ impl Fabric {
         let expires = payload.is_none().then(|| now + life);
         let draft = Draft { mesh: self.mesh(), key, order, expires, payload };
         let record = draft.sign(node_key)?.verify(&self.shared.mesh)?;
-        let receipt = outcome(self.step(Input::Submit(record), now).0)?;
+        let (receipt, _) = self.write(record, now)?;
         drop(in_turn);
         self.shared.log.relieve();
         Ok(receipt)

@@ -1,5 +1,7 @@
 //! `mesh trust`: whose spores may run on this machine.
 
+mod wide;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -10,6 +12,7 @@ use types::PublicKey;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::publisher::now;
 use crate::table::Table;
 use crate::target;
@@ -31,6 +34,8 @@ enum Action {
         /// Whose it is
         #[arg(long, default_value = "")]
         comment: String,
+        #[command(flatten)]
+        scope: Scope,
     },
     /// List the trusted publishers
     List {
@@ -42,7 +47,20 @@ enum Action {
     Remove {
         /// A public key, a fingerprint or its beginning, or a comment
         key: String,
+        #[command(flatten)]
+        scope: Scope,
     },
+}
+
+/// Where it counts.
+#[derive(Debug, clap::Args)]
+struct Scope {
+    /// On every node of the mesh, signed with an operator's key
+    #[arg(long)]
+    mesh: bool,
+    /// Sign with this key of yours, or key file, instead of the operator's
+    #[arg(long, value_name = "NAME|FILE", requires = "mesh")]
+    operator: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -58,13 +76,22 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let paths = context.paths()?;
     let store = TrustStore::open(&paths.trust())?;
     match args.action {
-        Action::Add { key, comment } => {
+        Action::Add { key, comment, scope } if scope.mesh => {
+            let public = find(&key, &paths.keys())?;
+            let operator = Operator::open(context, scope.operator.as_deref())?;
+            wide::add(context, &operator, public, &comment)?;
+        }
+        Action::Add { key, comment, .. } => {
             let public = find(&key, &paths.keys())?;
             let said = if store.add(public, &comment, now())? { "trusted" } else { "already trusted" };
             context.out.note(format_args!("{said}: {}", public.fingerprint()));
         }
         Action::List { json } => list(context, &store, json)?,
-        Action::Remove { key } => {
+        Action::Remove { key, scope } if scope.mesh => {
+            let operator = Operator::open(context, scope.operator.as_deref())?;
+            wide::remove(context, &operator, find(&key, &paths.keys())?)?;
+        }
+        Action::Remove { key, .. } => {
             let found = store.find(&key)?;
             store.remove(&found.public_key)?;
             context.out.note(format_args!("no longer trusted: {} {}", found.fingerprint, found.comment));

@@ -28,10 +28,10 @@ pub fn run(context: &Context, _: Args) -> Result<Code, Failure> {
     context.block_on(async {
         let old = client.version().await?;
         let process = Process::of(old.pid)?;
-        let (mut args, folder) = running(old.pid)?;
-        args.takeover = true;
+        let (mut how, folder) = running(old.pid)?;
+        how.serving().takeover = true;
         let step = Step::start(&context.out, &format!("taking over from process {}", old.pid));
-        let line = args.detached(&paths, context.state_flag());
+        let line = how.detached(&paths, context.state_flag());
         let mut new = Daemon::start(&paths, &line, Some(&folder))?;
         let pid = new.pid()?;
         let url = new.ready().await?;
@@ -46,8 +46,30 @@ pub fn run(context: &Context, _: Args) -> Result<Code, Failure> {
     })
 }
 
+/// What runs.
+enum How {
+    Run(run::Args),
+    Node(run::Serving),
+}
+
+impl How {
+    fn serving(&mut self) -> &mut run::Serving {
+        match self {
+            Self::Run(args) => &mut args.serving,
+            Self::Node(serving) => serving,
+        }
+    }
+
+    fn detached(&self, paths: &mycelium::Paths, state: Option<&std::path::Path>) -> Vec<OsString> {
+        match self {
+            Self::Run(args) => args.detached(paths, state),
+            Self::Node(serving) => serving.detached(&["node", "run"], paths, state),
+        }
+    }
+}
+
 /// What the running mesh was started with, and in which folder.
-fn running(pid: u32) -> Result<(run::Args, PathBuf), Failure> {
+fn running(pid: u32) -> Result<(How, PathBuf), Failure> {
     let failed =
         |e: std::io::Error| Failure::new(format_args!("failed to read how process {pid} was started: {e}"));
     let line = fs::read(format!("/proc/{pid}/cmdline")).map_err(failed)?;
@@ -57,9 +79,16 @@ fn running(pid: u32) -> Result<(run::Args, PathBuf), Failure> {
     command.build();
     let words = argv::normalise(&command, words.map(|word| OsString::from_vec(word.to_vec())));
     let parsed = command.try_get_matches_from_mut(words).and_then(|m| Cli::from_arg_matches(&m));
+    let other = || {
+        Failure::new(format_args!("process {pid} was started neither as `mesh run` nor as `mesh node run`"))
+            .hint("end it with `mesh down` and start it again; its plans are kept")
+    };
     match parsed.map(|cli| cli.command) {
-        Ok(Command::Run(args)) => Ok((*args, folder)),
-        Ok(_) | Err(_) => Err(Failure::new(format_args!("process {pid} was not started as `mesh run`"))
-            .hint("end it with `mesh down` and start it again; its plans are kept")),
+        Ok(Command::Run(args)) => Ok((How::Run(*args), folder)),
+        Ok(Command::Node(args)) => match args.into_serving() {
+            Some(serving) => Ok((How::Node(serving), folder)),
+            None => Err(other()),
+        },
+        Ok(_) | Err(_) => Err(other()),
     }
 }

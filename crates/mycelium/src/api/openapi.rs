@@ -3,6 +3,10 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use super::mesh::{
+    Conflict, MemberStatus, NetworkStatus, OperatorStatus, Pong, RecordAt, TicketMade, TicketStatus,
+    TicketWish, Written,
+};
 use super::types::{
     AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt, Receipt,
     Shutdown, SporeInfo, Stored, VersionInfo, Why,
@@ -68,6 +72,16 @@ const OPERATIONS: &[Operation] = &[
         response: ("text/plain; version=0.0.4", text),
         ..get("/v1/metrics", "Metrics in the Prometheus text format", text)
     },
+    get("/v1/nodes", "Every node of the mesh", of::<Vec<MemberStatus>>),
+    get("/v1/network", "This node's links to others", of::<NetworkStatus>),
+    post("/v1/network/ping/{node}", "How long a node takes to answer", None, of::<Pong>),
+    get("/v1/tickets", "The tickets that this issuer gave out", of::<Vec<TicketStatus>>),
+    post("/v1/tickets", "Make a ticket for one node", Some((JSON, of::<TicketWish>)), of::<TicketMade>),
+    post("/v1/tickets/remove", "Make a ticket void", Some((JSON, of::<types::PublicKey>)), of::<bool>),
+    get("/v1/operators", "Whose plans are obeyed", of::<Vec<OperatorStatus>>),
+    get("/v1/records/{kind}/{name}", "What an operator said under a name", of::<RecordAt>),
+    get("/v1/conflicts", "What was written on two sides of a cut", of::<Vec<Conflict>>),
+    get("/v1/written-by/{key}", "Which records a key wrote", of::<Written>),
     post("/v1/shutdown", "End this mesh, or hand it over", Some((JSON, of::<Shutdown>)), of::<VersionInfo>),
 ];
 

@@ -34,16 +34,18 @@ pub(super) async fn start_agents(
     config: &Config,
     shared: Shared,
     nodes: &Nodes,
-    edge_url: &str,
+    (edge_url, addresses): (&str, Vec<String>),
 ) -> Result<Vec<(NodeName, AgentHandle)>, StartError> {
     let machine = Machine::read();
     let capacity = machine.share(config.nodes);
+    let mut labels = BTreeMap::from([("host".to_owned(), machine.host.clone())]);
+    labels.extend(config.labels.clone());
     let describe = |name: &NodeName| Node {
         node_id: name.clone(),
         host: machine.host.clone(),
         capacity,
-        labels: BTreeMap::from([("host".to_owned(), machine.host.clone())]),
-        addresses: Vec::new(),
+        labels: labels.clone(),
+        addresses: addresses.clone(),
         version: config.version.clone(),
         pressure: Pressure::None,
     };

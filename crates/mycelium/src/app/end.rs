@@ -50,6 +50,10 @@ impl App {
                 self.stop(hurry).await;
                 Ok(Outcome::Stopped)
             }
+            None if self.keep_workloads => {
+                self.leave(hurry).await;
+                Ok(Outcome::Left)
+            }
             None => {
                 self.stop(hurry).await;
                 Ok(Outcome::Stopped)
@@ -57,9 +61,30 @@ impl App {
         }
     }
 
+    /// Ends this process alone: what it started goes on with the keeper. Peers find out that it is gone if it
+    /// doesn't come back soon, and not before: a restart moves nothing.
+    async fn leave(&mut self, hurry: impl Future<Output = ()>) {
+        self.say("mesh leaves its workloads to the next start");
+        let gently = async {
+            self.edge.stop(STOP_GRACE).await;
+            join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
+            if let Some(network) = &self.shared.network {
+                network.close().await;
+            }
+        };
+        tokio::select! {
+            () = gently => {}
+            () = hurry => tracing::warn!("asked twice: open requests are cut"),
+        }
+        self.close_journal().await;
+    }
+
     /// Requests first, then replicas, then the keeper, so that nobody asks for what is gone.
     async fn stop(&mut self, hurry: impl Future<Output = ()>) {
         self.say("mesh stops");
+        if let Some(network) = &self.shared.network {
+            network.say_goodbye().await;
+        }
         let aborts: Vec<_> = self.agents.iter().map(|(_, agent)| agent.abort_handle()).collect();
         let gently = async {
             let cut = self.edge.stop(STOP_GRACE).await;
@@ -76,6 +101,9 @@ impl App {
                 aborts.iter().for_each(tokio::task::AbortHandle::abort);
             }
         }
+        if let Some(network) = &self.shared.network {
+            network.close().await;
+        }
         if let Err(error) = self.keeper.shutdown().await {
             tracing::warn!(%error, "the keeper did not end as asked");
         }
@@ -91,6 +119,9 @@ impl App {
     ) -> Outcome {
         self.say("mesh hands over to a successor");
         join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
+        if let Some(network) = &self.shared.network {
+            network.close().await;
+        }
         self.close_journal().await;
         self.events.release();
         self.lock = None;

@@ -3,7 +3,6 @@
 //! Nothing is served before what ran already is known again, so that a successor never answers
 //! "no such app" for one that its predecessor ran.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,31 +10,32 @@ use std::time::Duration;
 
 use agent::Planner;
 use edge::Edge;
-use fabric::Fabric;
+use fabric::{Authority, Fabric};
 use genome::ReplicaState;
 use membrane::{Keeper, KeeperConfig, LogLimits};
 use repo::Repo;
 use soul::TrustStore;
-use telemetry::{Event, EventKind};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use types::NodeName;
 
 use super::App;
 use super::agents::{Shared as Deps, start_agents};
 use super::doors::{Doors, default_workers, reachable};
+use super::papers;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::config::{Config, StartError};
 use crate::events::EventLog;
 use crate::journal::RedbJournal;
 use crate::lock::{Held, StateLock};
+use crate::network::{Network, RemoteApi};
 use crate::nodes::Nodes;
+use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
+use crate::{admin, clock, counters, identity, network, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -77,7 +77,11 @@ impl App {
             events: state.events.clone(),
         };
         let edge_url = format!("http://{}", doors.local_address(false));
-        let agents = start_agents(&config, deps, &state.nodes, &edge_url).await?;
+        let mut tasks = JoinSet::new();
+        let remote = RemoteApi::default();
+        let network = start_network(&config, &state, &remote, &mut tasks).await?;
+        let agents =
+            start_agents(&config, deps, &state.nodes, (&edge_url, addresses_of(network.as_ref()))).await?;
         known_again(&state.fabric).await;
         let routing = Routing::new(state.fabric.clone(), edge.clone());
         routing.catch_up();
@@ -101,12 +105,27 @@ impl App {
             trust: state.trust,
             clock: SystemClock,
             ending,
+            presence: state.presence,
+            network,
         });
         doors.serve(&edge)?;
-        let (socket, tasks) = spawn_tasks(&shared, admin.map(|(_, listener)| listener))?;
+        remote.serve(server::remote_router(ApiState { shared: shared.clone() }));
+        let socket = spawn_tasks(&shared, admin.map(|(_, listener)| listener), &mut tasks)?;
         let (fabric, events, lock) = (state.fabric, state.events, Some(state.lock));
-        let app =
-            Self { agents, edge, fabric, keeper, events, shared, tasks, endings, _socket: socket, lock };
+        let keep_workloads = config.keep_workloads;
+        let app = Self {
+            agents,
+            edge,
+            fabric,
+            keeper,
+            events,
+            shared,
+            tasks,
+            endings,
+            _socket: socket,
+            lock,
+            keep_workloads,
+        };
         let (version, nodes, edge) = (&config.version, config.nodes, app.edge_url());
         app.say(&format!("mesh {version} started, {nodes} nodes, edge at {edge}"));
         if let Some(predecessor) = state.predecessor {
@@ -116,17 +135,7 @@ impl App {
     }
 
     pub(super) fn say(&self, message: &str) {
-        let at = self.shared.clock.now();
-        let message = message.to_owned();
-        self.events.record(Event {
-            seq: 0,
-            at,
-            kind: EventKind::Mesh,
-            node: None,
-            app: None,
-            replica: None,
-            message,
-        });
+        self.events.record(crate::events::of_mesh(message.to_owned()));
     }
 }
 
@@ -140,6 +149,7 @@ struct State {
     events: EventLog,
     repo: Repo,
     trust: Arc<TrustStore>,
+    presence: Presence,
 }
 
 impl State {
@@ -147,14 +157,20 @@ impl State {
         config.paths.claim()?;
         let (lock, predecessor) = take_state(config).await?;
         let mesh = identity::load(&config.paths)?;
-        let nodes = Nodes::load(&config.paths.node_keys(), config.nodes)?;
+        let keys = config.paths.node_keys();
+        let nodes = match &config.member {
+            Some(member) => Nodes::load_one(&keys, &member.name)?,
+            None => Nodes::load(&keys, config.nodes)?,
+        };
         let fabric = open_fabric(config, &mesh, &nodes)?;
-        let running: BTreeSet<NodeName> = nodes.present.keys().cloned().collect();
-        let planner = Arc::new(Planner::new(fabric.clone(), move |node| running.contains(node)));
+        let own = nodes.present.keys().cloned().collect();
+        let presence = Presence::new(own, config.member.is_some());
+        let working = presence.clone();
+        let planner = Arc::new(Planner::new(fabric.clone(), move |node| working.takes_work(node)));
         let events = in_state(&config.paths.events(), EventLog::open)?;
         let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
         let trust = Arc::new(TrustStore::open(&config.paths.trust())?);
-        Ok(Self { lock, predecessor, nodes, fabric, planner, events, repo, trust })
+        Ok(Self { lock, predecessor, nodes, fabric, planner, events, repo, trust, presence })
     }
 }
 
@@ -184,17 +200,46 @@ fn in_state<T>(path: &Path, open: impl FnOnce(&Path) -> std::io::Result<T>) -> R
 }
 
 fn open_fabric(config: &Config, mesh: &identity::MeshFile, nodes: &Nodes) -> Result<Fabric, StartError> {
-    let (journal, stored) = in_state(&config.paths.journal(), RedbJournal::open)?;
-    let set_up = fabric::Config {
-        mesh: mesh.mesh,
-        authority: nodes.authority(mesh),
-        journal: Some(Box::new(journal)),
+    let authority = match config.member {
+        Some(_) => Authority { roots: Some(papers::roots(config)?), ..Authority::default() },
+        None => nodes.authority(mesh),
     };
+    let (journal, stored) = in_state(&config.paths.journal(), RedbJournal::open)?;
+    let set_up = fabric::Config { mesh: mesh.mesh, authority, journal: Some(Box::new(journal)) };
     let (fabric, dropped) = Fabric::new(set_up, stored, SystemClock.now())?;
     for refused in dropped {
         tracing::warn!(%refused, "a stored record does not hold any more");
     }
     Ok(fabric)
+}
+
+/// The node's end of the network, where there is one.
+async fn start_network(
+    config: &Config,
+    state: &State,
+    remote: &RemoteApi,
+    tasks: &mut JoinSet<&'static str>,
+) -> Result<Option<Network>, StartError> {
+    let Some(member) = &config.member else { return Ok(None) };
+    let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
+    let desk = papers::desk(config, member, key, &state.fabric)?;
+    let set_up = network::SetUp {
+        desk: Arc::new(desk),
+        fabric: state.fabric.clone(),
+        presence: state.presence.clone(),
+        events: state.events.clone(),
+        listen: &member.listen,
+        advertise: &member.advertise,
+        seeds: papers::seeds(member, &state.fabric),
+        protocols: vec![(network::API, remote.protocol())],
+    };
+    Ok(Some(Network::start(set_up, tasks).await?))
+}
+
+/// Where others reach the node, as it says of itself.
+fn addresses_of(network: Option<&Network>) -> Vec<String> {
+    let addresses = network.map(|network| network.addresses.iter().map(ToString::to_string).collect());
+    addresses.unwrap_or_default()
 }
 
 fn edge_status(config: &Config, addresses: &[SocketAddr], outside: SocketAddr) -> EdgeStatus {
@@ -246,10 +291,10 @@ async fn known_again(fabric: &Fabric) {
 fn spawn_tasks(
     shared: &Arc<Shared>,
     admin: Option<TcpListener>,
-) -> Result<(ApiSocket, JoinSet<&'static str>), StartError> {
+    tasks: &mut JoinSet<&'static str>,
+) -> Result<ApiSocket, StartError> {
     let path = shared.paths.socket();
     let (socket, listener) = ApiSocket::bind(&path).map_err(|source| StartError::State { path, source })?;
-    let mut tasks = JoinSet::new();
     let api = server::router(ApiState { shared: shared.clone() });
     tasks.spawn(async move {
         let _ = axum::serve(listener, api).await;
@@ -282,5 +327,5 @@ fn spawn_tasks(
         clock::tick(&fabric).await;
         "clock"
     });
-    Ok((socket, tasks))
+    Ok(socket)
 }

@@ -10,6 +10,7 @@ use types::AppName;
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{BudgetAt, PlanAt, Receipt};
+use crate::network;
 
 /// `GET /v1/apps/{app}/plan`; an app without a plan is no error: its next generation may be asked for.
 pub(super) async fn plan(
@@ -39,7 +40,7 @@ pub(super) async fn budget(
     }))
 }
 
-/// `POST /v1/records`: answered once the record is synced to disk.
+/// `POST /v1/records`: answered once the record is synced to disk, here and on as many other nodes as answer in time.
 pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result<Json<Receipt>, ApiError> {
     let record = Record::decode(&body).map_err(|e| ApiError::bad_request(e.to_string()))?;
     if !record.is_operators() {
@@ -50,10 +51,19 @@ pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result
     }
     let fabric = state.fabric.clone();
     let now = state.clock.now();
-    let pending = fabric.stage(record, now).map_err(refusal)?;
-    let receipt = tokio::task::spawn_blocking(move || pending.durable()).await.map_err(ApiError::internal)?;
-    let receipt = receipt.map_err(refusal)?;
-    Ok(Json(Receipt { generation: receipt.order.major, nodes: 1, safe: "on this node only".into() }))
+    let pending = fabric.stage(record.clone(), now).map_err(refusal)?;
+    let local = tokio::task::spawn_blocking(move || pending.durable());
+    let elsewhere = async {
+        match &state.network {
+            Some(network) => network::replicate(&network.overlay, state.presence.here(), &record).await,
+            None => 0,
+        }
+    };
+    let (receipt, others) = tokio::join!(local, elsewhere);
+    let receipt = receipt.map_err(ApiError::internal)?.map_err(refusal)?;
+    let nodes = 1 + u32::try_from(others).unwrap_or(u32::MAX);
+    let safe = if nodes == 1 { "on this node only".to_owned() } else { format!("on {nodes} nodes") };
+    Ok(Json(Receipt { generation: receipt.order.major, nodes, safe }))
 }
 
 fn refusal(refused: Refused) -> ApiError {
@@ -70,7 +80,9 @@ fn refusal(refused: Refused) -> ApiError {
         Refused::Stale { .. } => {
             error.hint("somebody else was faster: look at `mesh status`, then try again")
         }
-        Refused::Unauthorised { .. } => error.hint("sign with a key that `mesh.json` lists as an operator's"),
+        Refused::Unauthorised { .. } => {
+            error.hint("sign with an operator's key: `mesh operator list` shows whose are obeyed")
+        }
         _ => error,
     }
 }

@@ -22,6 +22,8 @@ use crate::Paths;
 use crate::api::{AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
 use crate::clock::SystemClock;
 use crate::events::EventLog;
+use crate::network::Network;
+use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::{metrics, status};
 
@@ -54,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) events: EventLog,
     pub(crate) clock: SystemClock,
     pub(crate) ending: mpsc::Sender<Ending>,
+    pub(crate) presence: Presence,
+    /// Absent in a mesh on one machine.
+    pub(crate) network: Option<Network>,
 }
 
 /// A request to end, and where to say that what was asked for has happened.
@@ -139,7 +144,7 @@ impl Shared {
     fn app_status(&self, app: &AppName) -> Result<AppStatus, ApiError> {
         let Decided { view, decision } = self.routed();
         let traffic = self.traffic().remove(app);
-        let found = status::app(&view, &decision, app, &self.edge_status.url, traffic);
+        let found = status::app(&view, &decision, app, &self.edge_status.url, traffic, &self.presence);
         found.ok_or_else(|| self.no_such_app(app))
     }
 
@@ -177,7 +182,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<MeshStatus> {
         admin: state.admin.clone(),
         warmup_ms: state.warmup_ms,
         nodes: status::nodes(&view, &decision),
-        apps: status::apps(&view, &decision, &state.edge_status.url, &state.traffic()),
+        apps: status::apps(&view, &decision, &state.edge_status.url, &state.traffic(), &state.presence),
         conflicts: conflicts.collect(),
     })
 }

@@ -21,12 +21,13 @@ pub fn check(config: &Config, digest: &str) -> Result<(), Failure> {
 }
 
 /// Starts `mesh deploy`, which signs with the operator's key. It ends with us.
-pub fn start(config: &Config, args: &Args, digest: &str) -> Result<Child, Failure> {
+pub fn start(config: &Config, args: &Args) -> Result<Child, Failure> {
+    let digest = args.digest.as_deref().unwrap_or_default();
     let mut command = Command::new(&config.program);
     if config.paths.state == config.paths.config {
         command.arg("--state").arg(&config.paths.state);
     }
-    command.args(["deploy", digest, "--warmup", &format!("{}ms", args.warmup.millis())]);
+    command.args(["deploy", digest, "--warmup", &format!("{}ms", args.serving.warmup.millis())]);
     if let Some(app) = &args.app {
         command.args(["--app", app.as_str()]);
     }

@@ -1,0 +1,186 @@
+//! Requests and responses about the mesh of many machines: nodes, peers, tickets, operators, records.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{Digest, NodeName, PublicKey, Timestamp};
+
+/// One node in `GET /v1/nodes`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberStatus {
+    /// Its name.
+    #[serde(rename = "nodeID")]
+    pub node_id: NodeName,
+    /// Its key.
+    pub public_key: Option<PublicKey>,
+    /// `here`, `silent`, `dead`, `left`, or `unknown` if it was not heard of since this node started.
+    pub state: String,
+    /// Whether this is the node that answers.
+    pub me: bool,
+    /// Whether operators want its work elsewhere.
+    pub drained: bool,
+    /// Whether it may let others in.
+    pub issuer: bool,
+    /// Where peers reach it.
+    pub addresses: Vec<String>,
+    /// The version of `mesh` it runs.
+    pub version: String,
+    /// How many replicas are there, in any state that holds a process.
+    pub replicas: u32,
+    /// Until when strangers believe its membership.
+    pub member_until: Option<Timestamp>,
+}
+
+/// `GET /v1/network`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkStatus {
+    /// The node that answers.
+    #[serde(rename = "nodeID")]
+    pub node_id: NodeName,
+    /// Its key.
+    pub public_key: PublicKey,
+    /// Where others are told that it is.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<SocketAddr>,
+    /// Every peer it has a connection to, or tried.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// One peer.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// Its name, where it is a member.
+    #[serde(rename = "nodeID")]
+    pub node_id: Option<NodeName>,
+    /// Its key.
+    pub public_key: PublicKey,
+    /// As in [`MemberStatus::state`].
+    pub state: String,
+    /// Where packets to it go, while it is connected.
+    #[schemars(with = "Option<String>")]
+    pub address: Option<SocketAddr>,
+    /// The smoothed round-trip time, in microseconds.
+    pub rtt_us: Option<u64>,
+    /// Bytes sent, in UDP payloads.
+    pub sent: u64,
+    /// Bytes received, in UDP payloads.
+    pub received: u64,
+    /// How many streams are open.
+    pub streams: u64,
+    /// Since when it is connected.
+    pub since: Option<Timestamp>,
+    /// Why it isn't.
+    pub error: Option<String>,
+}
+
+/// `POST /v1/network/ping/{node}`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pong {
+    /// How long the node's overlay took to answer, in microseconds.
+    pub rtt_us: u64,
+    /// Where it was reached.
+    #[schemars(with = "Option<String>")]
+    pub address: Option<SocketAddr>,
+}
+
+/// `POST /v1/tickets`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketWish {
+    /// How long it is to hold, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+/// The answer to [`TicketWish`]: the only time that the ticket is shown.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketMade {
+    /// What is carried to the new machine.
+    pub ticket: String,
+    /// Its name in the book.
+    pub id: PublicKey,
+    /// Until when it holds.
+    pub expires: Timestamp,
+}
+
+/// One ticket in `GET /v1/tickets`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketStatus {
+    /// Its name in the book.
+    pub id: PublicKey,
+    /// Until when it holds.
+    pub expires: Timestamp,
+    /// Which node was let in by it.
+    pub used_by: Option<NodeName>,
+}
+
+/// One operator in `GET /v1/operators`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorStatus {
+    /// For people.
+    pub name: String,
+    /// Whose records are obeyed.
+    pub public_key: PublicKey,
+    /// The short form of the key.
+    pub fingerprint: String,
+    /// Whether it was removed: then only what was kept of it holds.
+    pub removed: bool,
+}
+
+/// `GET /v1/records/{kind}/{name}`: what operators, or the root, said under a name.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordAt {
+    /// The mesh, whose identity is part of every signature.
+    pub mesh: String,
+    /// The generation that the next record must have.
+    pub next_generation: u64,
+    /// The record that holds.
+    pub id: Option<Digest>,
+    /// What it says; nothing after a removal.
+    pub value: Option<serde_json::Value>,
+}
+
+/// One side of a conflict.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Side {
+    /// The record.
+    pub id: Digest,
+    /// Who wrote it.
+    pub writer: String,
+    /// What it says; nothing for a removal.
+    pub value: Option<serde_json::Value>,
+}
+
+/// One of `GET /v1/conflicts`: two operators wrote the same generation on two sides of a cut.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// The kind of record.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The generation that both have.
+    pub generation: u64,
+    /// What holds.
+    pub won: Side,
+    /// What doesn't.
+    pub lost: Side,
+}
+
+/// `GET /v1/written-by/{key}`: the ids of the records that a key wrote and that are here. The key is named as records
+/// of keys are.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// Ascending.
+    pub ids: Vec<Digest>,
+}

@@ -1,0 +1,105 @@
+//! Joining a mesh with a ticket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric::{Authority, Fabric};
+use hyphae::{Limits, Overlay};
+use soul::{Answer, KeyStore, Papers, Reason, Request, Roots, Ticket, Welcome, WelcomeError};
+use types::{MeshId, PublicKey, Signer as _};
+
+use super::{MemberError, NodeFile, Seed, check_free};
+use crate::clock::SystemClock;
+use crate::identity::{self, MeshFile};
+use crate::journal::RedbJournal;
+use crate::lock::StateLock;
+use crate::network;
+use crate::{Paths, StartError};
+
+/// How long the connection to the issuer may take to be wound up.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Why a ticket opened no door.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The issuer said no.
+    #[error("join the mesh: {0}")]
+    Refused(Reason),
+    /// The issuer could not be asked.
+    #[error("reach the issuer at {at}: {reason}")]
+    Unreachable {
+        /// The ticket's addresses.
+        at: String,
+        /// What was tried last.
+        reason: String,
+    },
+    /// Its answer isn't what the ticket promises.
+    #[error(transparent)]
+    Welcome(#[from] WelcomeError),
+    /// The overlay could not be opened.
+    #[error(transparent)]
+    Overlay(#[from] hyphae::StartError),
+}
+
+/// Redeems a ticket for this machine under `node.name`, and keeps what it gets.
+pub async fn join(paths: &Paths, node: &NodeFile, ticket: &Ticket) -> Result<MeshId, MemberError> {
+    paths.claim()?;
+    let _lock = StateLock::take(&paths.lock()).map_err(|_| MemberError::Running(paths.state.clone()))?;
+    check_free(paths)?;
+    let own = KeyStore::open(&paths.node_keys())?.ensure(node.name.as_str())?.0;
+    let me = own.public_key();
+    let request = Request::Join(ticket.redeem(&me, node.name.clone()));
+    let welcome = redeem(ticket, own.seed(), &request).await?;
+    let now = SystemClock.now();
+    let known = Roots::new(*ticket.genesis());
+    let (roots, _) = welcome.accept(&known, &me, &node.name, now).map_err(JoinError::from)?;
+    let papers = Papers::open(&paths.papers())?;
+    papers.keep_roots(&roots)?;
+    papers.keep_chain(&welcome.chain)?;
+    let mesh = roots.mesh();
+    let path = paths.journal();
+    let opened = RedbJournal::open(&path).map_err(|source| StartError::State { path, source });
+    let (journal, stored) = opened?;
+    let authority = Authority { roots: Some(roots), ..Authority::default() };
+    let config = fabric::Config { mesh, authority, journal: Some(Box::new(journal)) };
+    let (fabric, _) = Fabric::new(config, stored, now)?;
+    fabric.join_as(&node.name, &welcome.chain, &own, now)?;
+    fabric.close()?;
+    let seeds = vec![Seed { key: *ticket.issuer(), addresses: ticket.addresses().to_vec() }];
+    NodeFile { seeds, ..node.clone() }.keep(paths)?;
+    identity::create(paths, &MeshFile { mesh, operators: Vec::new() })?;
+    Ok(mesh)
+}
+
+async fn redeem(
+    ticket: &Ticket,
+    seed: zeroize::Zeroizing<[u8; 32]>,
+    request: &Request,
+) -> Result<Welcome, JoinError> {
+    let families: BTreeSet<bool> = ticket.addresses().iter().map(std::net::SocketAddr::is_ipv4).collect();
+    let any = |v4: bool| if v4 { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
+    let overlay = Overlay::start(hyphae::Config {
+        key: seed,
+        listen: families.into_iter().map(any).collect(),
+        gate: Arc::new(|_: &PublicKey, _: &str| Err("this node is not in the mesh yet".to_owned())),
+        protocols: BTreeMap::new(),
+        limits: Limits::default(),
+    })
+    .await?;
+    let at = || {
+        let texts: Vec<String> = ticket.addresses().iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    };
+    let unreachable = |reason: String| JoinError::Unreachable { at: at(), reason };
+    let learned = overlay.learn(*ticket.issuer(), ticket.addresses());
+    let answer = match learned {
+        Ok(()) => network::ask(&overlay, *ticket.issuer(), request).await.map_err(unreachable),
+        Err(error) => Err(unreachable(error.to_string())),
+    };
+    overlay.close(GRACE).await;
+    match answer? {
+        Answer::Welcome(welcome) => Ok(*welcome),
+        Answer::Refused(reason) => Err(JoinError::Refused(reason)),
+    }
+}

@@ -1,0 +1,196 @@
+//! The network of one node: the overlay, who is there, records to and from peers, admission.
+//!
+//! The decisions are `fabric::net`'s and `soul`'s; here bytes move, time passes, and files are kept.
+
+mod admission;
+mod door;
+mod driver;
+mod listen;
+mod remote;
+mod renewal;
+mod safe;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fabric::Fabric;
+use fabric::net::{Input, Net, PeerId};
+use hyphae::{DATAGRAM, Limits, Overlay, Protocol};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use types::{PublicKey, Signer as _};
+
+pub(crate) use admission::{Desk, ask};
+pub(crate) use door::Door;
+pub(crate) use listen::reachable_at;
+pub(crate) use remote::RemoteApi;
+pub(crate) use safe::replicate;
+
+use crate::clock::SystemClock;
+use crate::config::StartError;
+use crate::events::EventLog;
+use crate::presence::Presence;
+use door::Doorkeeper;
+use driver::Driver;
+
+/// Messages of the fabric, in order.
+pub(crate) const GOSSIP: &str = "gossip/1";
+/// Strangers ask an issuer to be let in; members ask for their next certificate.
+pub(crate) const JOIN: &str = "join/1";
+/// A node shows its membership to one that doesn't know it yet.
+pub(crate) const ADMIT: &str = "admit/1";
+/// A record to be synced to disk, and the answer that it is.
+pub(crate) const STORE: &str = "store/1";
+/// The HTTP API, for operators.
+pub(crate) const API: &str = "api/1";
+
+/// How many inputs may wait for the core. Messages wait with their sender, datagrams are dropped.
+const WAITING: usize = 4_096;
+/// How long what is open may go on when the node ends.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A running network. Its tasks end with the set they were spawned into.
+#[derive(Clone)]
+pub(crate) struct Network {
+    pub(crate) overlay: Overlay,
+    pub(crate) presence: Presence,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) addresses: Vec<SocketAddr>,
+    inputs: mpsc::Sender<Input>,
+}
+
+/// What a network is made of.
+pub(crate) struct SetUp<'a> {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) fabric: Fabric,
+    pub(crate) presence: Presence,
+    pub(crate) events: EventLog,
+    pub(crate) listen: &'a [SocketAddr],
+    pub(crate) advertise: &'a [SocketAddr],
+    /// Peers that are known from before, and where they were.
+    pub(crate) seeds: BTreeMap<PublicKey, Vec<SocketAddr>>,
+    /// What else is served on the overlay.
+    pub(crate) protocols: Vec<(&'static str, Protocol)>,
+}
+
+impl Network {
+    /// Opens the overlay and calls on the peers that are known.
+    pub(crate) async fn start(
+        set_up: SetUp<'_>,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Result<Self, StartError> {
+        let SetUp { desk, fabric, presence, events, listen, advertise, seeds, protocols } = set_up;
+        let (inputs, waiting) = mpsc::channel(WAITING);
+        let door = desk.door.clone();
+        door.refresh(&fabric);
+        let mut served: BTreeMap<String, Protocol> =
+            protocols.into_iter().map(|(name, protocol)| (name.to_owned(), protocol)).collect();
+        served.extend(gossip(&inputs));
+        served.insert(JOIN.to_owned(), admission::join_protocol(&desk));
+        served.insert(ADMIT.to_owned(), admission::admit_protocol(&desk, &inputs));
+        served.insert(STORE.to_owned(), safe::protocol(&fabric));
+        let overlay = Overlay::start(hyphae::Config {
+            key: desk.key.seed(),
+            listen: listen.to_vec(),
+            gate: Arc::new(Doorkeeper { door: door.clone(), inputs: inputs.clone() }),
+            protocols: served,
+            limits: Limits::default(),
+        })
+        .await?;
+        let addresses = reachable_at(overlay.addresses(), advertise);
+        let began = Instant::now();
+        let now = SystemClock.now();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| StartError::Network(hyphae::StartError::Random(e)))?;
+        let me = fabric::net::Config {
+            id: desk.key.public_key().into(),
+            name: desk.name.clone(),
+            addresses: addresses.clone(),
+            generation: now.as_millis(),
+            seed,
+        };
+        let driver = Driver {
+            net: Net::new(me, began.elapsed()),
+            fabric: fabric.clone(),
+            overlay: overlay.clone(),
+            presence: presence.clone(),
+            door,
+            events,
+            inputs: waiting,
+            names: BTreeMap::new(),
+            began,
+        };
+        tasks.spawn(async move {
+            driver.run().await;
+            "network"
+        });
+        let herald = inputs.clone();
+        fabric.announce_to(Box::new(move |record| {
+            // A full queue means that we are late; then reconciliation brings it to the others.
+            let _ = herald.try_send(Input::Publish(Box::new(record)));
+        }));
+        let network = Self { overlay, presence, desk, addresses, inputs };
+        network.meet(seeds, tasks);
+        let renewing = network.clone();
+        tasks.spawn(async move {
+            renewal::follow(&renewing).await;
+            "renewal of the membership"
+        });
+        Ok(network)
+    }
+
+    /// Shows our membership to those we know, and has the core meet them.
+    fn meet(&self, seeds: BTreeMap<PublicKey, Vec<SocketAddr>>, tasks: &mut JoinSet<&'static str>) {
+        for (key, addresses) in &seeds {
+            if let Err(error) = self.overlay.learn(*key, addresses) {
+                tracing::debug!(%error, "can't use the addresses that a node had");
+            }
+        }
+        let network = self.clone();
+        tasks.spawn(async move {
+            admission::introduce(&network, seeds.into_keys().collect()).await;
+            std::future::pending().await
+        });
+    }
+
+    async fn tell(&self, input: Input) {
+        // It fails only when everything ends.
+        let _ = self.inputs.send(input).await;
+    }
+
+    /// Says goodbye: the others send nothing here any more, and place anew what ran here.
+    pub(crate) async fn say_goodbye(&self) {
+        self.tell(Input::Leave).await;
+    }
+
+    /// Closes. Without a goodbye before it the others wait for us to come back.
+    pub(crate) async fn close(&self) {
+        self.overlay.close(GRACE).await;
+    }
+
+    /// Has these met: they are said to be in the mesh.
+    pub(super) async fn join(&self, peers: Vec<PeerId>) {
+        self.tell(Input::Join(peers)).await;
+    }
+}
+
+/// The core's own protocols.
+fn gossip(inputs: &mpsc::Sender<Input>) -> [(String, Protocol); 2] {
+    use fabric::net::Class;
+    let (reliable, unreliable) = (inputs.clone(), inputs.clone());
+    let messages = Protocol::messages(move |peer: PublicKey, message| {
+        let inputs = reliable.clone();
+        async move {
+            let from = peer.into();
+            let _ =
+                inputs.send(Input::Received { from, class: Class::Reliable, bytes: message.into() }).await;
+        }
+    });
+    let datagrams = Protocol::datagrams(move |peer, datagram| {
+        let from = peer.into();
+        let _ = unreliable.try_send(Input::Received { from, class: Class::Datagram, bytes: datagram.into() });
+    });
+    [(GOSSIP.to_owned(), messages), (DATAGRAM.to_owned(), datagrams)]
+}

@@ -1,0 +1,150 @@
+//! The driver of the fabric's network core: it moves bytes, keeps time, and tells the rest who is there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fabric::net::{Class, Event, FabricAt, Input, Net, Output, PeerId};
+use fabric::{Fabric, Kind};
+use hyphae::{MAX_DATAGRAM, Overlay};
+use tokio::sync::mpsc;
+use types::{NodeName, PublicKey};
+
+use super::GOSSIP;
+use super::door::Door;
+use crate::clock::SystemClock;
+use crate::events::EventLog;
+use crate::presence::{Presence, Standing};
+
+/// How long after the start a node that was not heard of counts as dead: time to find one peer, and to hear its list.
+const AWAITED: Duration = Duration::from_secs(10);
+
+/// The core, and everything it acts on.
+pub(super) struct Driver {
+    pub(super) net: Net,
+    pub(super) fabric: Fabric,
+    pub(super) overlay: Overlay,
+    pub(super) presence: Presence,
+    pub(super) door: Door,
+    pub(super) events: EventLog,
+    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) names: BTreeMap<PeerId, NodeName>,
+    pub(super) began: Instant,
+}
+
+impl Driver {
+    /// Runs as long as somebody may send inputs.
+    pub(super) async fn run(mut self) {
+        let mut due = None;
+        let mut settled = false;
+        self.step(Input::Timer, &mut due);
+        loop {
+            let now = self.began.elapsed();
+            if !settled && now >= AWAITED {
+                settled = true;
+                self.presence.settle();
+                self.fabric.touch(SystemClock.now());
+            }
+            // Time first: a flood of messages must not make us miss our own probes.
+            if due.is_some_and(|at| at <= now) {
+                due = None;
+                self.step(Input::Timer, &mut due);
+                continue;
+            }
+            let wake = due.unwrap_or(now + AWAITED).min(if settled { Duration::MAX } else { AWAITED });
+            let wake = tokio::time::Instant::from_std(self.began + wake);
+            tokio::select! {
+                input = self.inputs.recv() => match input {
+                    Some(input) => self.step(input, &mut due),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input, due: &mut Option<Duration>) {
+        let mut store = FabricAt(&self.fabric, SystemClock.now());
+        let outputs = self.net.handle(input, self.began.elapsed(), &mut store);
+        let mut changed = false;
+        for output in outputs {
+            match output {
+                Output::Timer(at) => *due = Some(at),
+                Output::Send { to, class, bytes } => self.send(to, class, bytes),
+                Output::Learn { peer, addresses } => self.learn(peer, &addresses),
+                Output::Member(event) => changed |= self.member(event),
+                Output::Stored(receipt) => {
+                    if says_who(&receipt.key.kind) {
+                        self.door.refresh(&self.fabric);
+                    }
+                }
+                Output::Misbehaviour { peer, why } => {
+                    let who = self.names.get(&peer).map_or_else(|| "a node without a name", NodeName::as_str);
+                    tracing::warn!(peer = who, "failed to {why}");
+                }
+            }
+        }
+        if changed {
+            self.fabric.touch(SystemClock.now());
+        }
+    }
+
+    fn send(&mut self, to: PeerId, class: Class, bytes: Vec<u8>) {
+        let Ok(key) = PublicKey::from_bytes(to.as_bytes()) else { return };
+        let bytes = Bytes::from(bytes);
+        let sent = if class == Class::Datagram && bytes.len() <= MAX_DATAGRAM {
+            self.overlay.send_datagram(key, bytes)
+        } else {
+            self.overlay.send(key, GOSSIP, bytes)
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a message was not sent");
+        }
+    }
+
+    fn learn(&self, peer: PeerId, addresses: &[std::net::SocketAddr]) {
+        let Ok(key) = PublicKey::from_bytes(peer.as_bytes()) else { return };
+        if addresses.is_empty() {
+            return;
+        }
+        if let Err(error) = self.overlay.learn(key, addresses) {
+            tracing::warn!(%error, "can't use a node's addresses");
+        }
+    }
+
+    /// Notes what became of a member; whether it changes what is placed or routed where.
+    fn member(&mut self, event: Event) -> bool {
+        let (id, standing) = match event {
+            Event::Up(peer) => {
+                if let Some(name) = peer.name() {
+                    self.names.insert(peer.id, name.clone());
+                }
+                (peer.id, Standing::Here)
+            }
+            Event::Down(id) => (id, Standing::Silent),
+            Event::Dead(id) => (id, Standing::Dead),
+            Event::Left(id) => (id, Standing::Left),
+        };
+        let (Some(name), Ok(key)) = (self.names.get(&id), PublicKey::from_bytes(id.as_bytes())) else {
+            return false;
+        };
+        if self.presence.standing(name) == Some(standing) {
+            return false;
+        }
+        self.presence.note(name.clone(), key, standing);
+        let said = match standing {
+            Standing::Here => format!("node {name} is here"),
+            Standing::Silent => format!("node {name} does not answer"),
+            Standing::Dead => format!("node {name} is dead: what it ran is placed anew"),
+            Standing::Left => format!("node {name} has left"),
+        };
+        tracing::info!("{said}");
+        self.events.record(crate::events::of_mesh(said));
+        true
+    }
+}
+
+/// Whether records of this kind say who may come in.
+pub(super) fn says_who(kind: &Kind) -> bool {
+    matches!(kind.as_str(), "root" | "operator" | "issuer" | "member" | "revoke")
+}

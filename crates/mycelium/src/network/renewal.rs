@@ -1,0 +1,96 @@
+//! A membership is renewed at half its life, by any issuer that answers. Without one it is tried again and
+//! again; the members that know us keep us meanwhile, whatever the date.
+
+use std::time::Duration;
+
+use soul::{Answer, Chain, Issuer, Request, Roots, Welcome};
+use types::{PublicKey, Signer as _};
+
+use super::{Network, admission};
+use crate::clock::SystemClock;
+
+/// How long after a try that failed the next one is made.
+const RETRY: Duration = Duration::from_secs(60);
+/// Clocks are moved: the date is looked at so often at least.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// Renews until it is dropped.
+pub(super) async fn follow(network: &Network) {
+    let desk = &network.desk;
+    loop {
+        let pause = match (desk.papers.chain(), desk.fabric.roots()) {
+            (Ok(Some(chain)), Some(roots)) => {
+                let (due, now) = (chain.renew_at(&roots), SystemClock.now());
+                if due > now {
+                    due.since(now).min(LOOK)
+                } else {
+                    match renew(network, &chain, &roots).await {
+                        Ok(until) => {
+                            tracing::info!(%until, "renewed the membership of this node");
+                            continue;
+                        }
+                        Err(error) => {
+                            tracing::warn!("failed to renew the membership of this node: {error}");
+                            RETRY
+                        }
+                    }
+                }
+            }
+            (Err(error), _) => {
+                tracing::warn!(%error, "can't read the membership of this node");
+                RETRY
+            }
+            (Ok(_), _) => return std::future::pending().await,
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn renew(network: &Network, chain: &Chain, roots: &Roots) -> Result<types::Timestamp, String> {
+    let desk = &network.desk;
+    let welcome = match for_itself(network, roots) {
+        Ok(welcome) => welcome,
+        Err(reason) => from_others(network, chain, reason).await?,
+    };
+    let now = SystemClock.now();
+    let me = desk.key.public_key();
+    let (_, member) = welcome.accept(roots, &me, &desk.name, now).map_err(|e| e.to_string())?;
+    desk.papers.keep_chain(&welcome.chain).map_err(|e| e.to_string())?;
+    desk.fabric.join_as(&desk.name, &welcome.chain, &*desk.key, now).map_err(|e| e.to_string())?;
+    Ok(member.expires)
+}
+
+/// Asks one issuer after the other; `before` is why this node can't help itself.
+async fn from_others(network: &Network, chain: &Chain, before: Option<String>) -> Result<Welcome, String> {
+    let mut reasons = Vec::from_iter(before);
+    for issuer in issuers(network) {
+        match admission::ask(&network.overlay, issuer, &Request::Renew(Box::new(chain.clone()))).await {
+            Ok(Answer::Welcome(welcome)) => return Ok(*welcome),
+            Ok(Answer::Refused(reason)) => reasons.push(reason.to_string()),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(if reasons.is_empty() { "no issuer answers".to_owned() } else { reasons.join("; ") })
+}
+
+/// An issuer asks nobody.
+fn for_itself(network: &Network, roots: &Roots) -> Result<Welcome, Option<String>> {
+    let desk = &network.desk;
+    let certificate = desk.papers.issuer().map_err(|e| Some(e.to_string()))?.ok_or(None)?;
+    let authority = desk.fabric.authority();
+    let issuer = Issuer {
+        key: &*desk.key,
+        certificate: &certificate,
+        roots,
+        members: &authority.nodes,
+        revoked: &desk.fabric.revoked(),
+        operators: &authority.operators,
+    };
+    issuer.for_itself(desk.name.clone(), SystemClock.now()).map_err(|e| Some(e.to_string()))
+}
+
+/// The issuers that answer.
+fn issuers(network: &Network) -> Vec<PublicKey> {
+    let here = network.presence.here();
+    network.desk.fabric.view().issuers.keys().filter(|key| here.contains(key)).copied().collect()
+}
