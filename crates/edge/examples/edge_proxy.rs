@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [listen, backends @ ..] = addresses.as_slice() else { return Err("LISTEN BACKEND...".into()) };
     let targets = backends.iter().enumerate();
     let targets = targets
-        .map(|(i, &addr)| Target { id: format!("app/bench/{i}"), reach: addr.into(), protocol })
+        .map(|(i, &addr)| Target { id: format!("app/bench/{i}"), reach: addr.into(), protocol, far: false })
         .collect();
     let apps = BTreeMap::from([(AppName::new("app")?, targets)]);
     let edge = Edge::new(config);

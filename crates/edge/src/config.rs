@@ -38,7 +38,7 @@ pub struct Limits {
     pub idle: Duration,
     /// Client connections of one worker; more wait to be accepted.
     pub connections: usize,
-    /// Time to connect to a workload.
+    /// Time to connect to a workload's socket. Tunnels have bounds of their own.
     pub connect: Duration,
     /// Time from the end of a request to the head of its response.
     pub response: Duration,

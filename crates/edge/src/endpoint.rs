@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     pub id: String,
     pub reach: Reach,
     pub protocol: Protocol,
+    /// Used only while no other is usable.
+    pub far: bool,
     draining: AtomicBool,
     /// Open requests, by worker.
     open: Box<[Alone]>,
@@ -43,6 +45,7 @@ impl Endpoint {
             id: target.id.clone(),
             reach: target.reach.clone(),
             protocol: target.protocol,
+            far: target.far,
             draining: AtomicBool::new(false),
             open: (0..workers).map(|_| Alone::default()).collect(),
             closed: Notify::new(),
@@ -52,7 +55,10 @@ impl Endpoint {
     }
 
     pub(crate) fn is(&self, target: &Target) -> bool {
-        self.id == target.id && self.reach == target.reach && self.protocol == target.protocol
+        self.id == target.id
+            && self.reach == target.reach
+            && self.protocol == target.protocol
+            && self.far == target.far
     }
 
     /// Counts a request as open, unless the endpoint drains.

@@ -24,7 +24,7 @@ pub trait Tunnel: fmt::Debug + Send + Sync {
     fn name(&self) -> String;
 
     /// Opens one connection. It is there once the endpoint itself has taken it: an error means that nothing
-    /// reached the endpoint.
+    /// reached the endpoint. How long that may take is for the tunnel to bound: it knows how far it goes.
     fn open(&self) -> Opening;
 }
 

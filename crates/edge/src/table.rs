@@ -23,6 +23,8 @@ pub struct Target {
     pub reach: Reach,
     /// What it speaks.
     pub protocol: Protocol,
+    /// Used only while no other is usable: on another machine, where this one may have the app itself.
+    pub far: bool,
 }
 
 /// What a replica speaks.

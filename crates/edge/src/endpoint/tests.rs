@@ -10,6 +10,7 @@ fn endpoint(workers: usize) -> Arc<Endpoint> {
         id: "e".to_owned(),
         reach: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         protocol: Protocol::Http1,
+        far: false,
     };
     Arc::new(Endpoint::new(&target, workers))
 }

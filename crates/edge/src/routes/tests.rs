@@ -13,6 +13,7 @@ fn table(ids: &[(&str, u16)]) -> Table {
         id: id.to_owned(),
         reach: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
         protocol: Protocol::Http1,
+        far: false,
     };
     let apps = BTreeMap::from([(AppName::new("app").unwrap(), ids.iter().map(of).collect())]);
     Table { apps, balance: Balance::RoundRobin }

@@ -14,6 +14,9 @@ use crate::mux::client::Link;
 use crate::routes::{App, Snapshot};
 use crate::table::Balance;
 
+/// Far below the largest number, so that a place in the round can be added to.
+const TURNS: usize = usize::MAX / 2;
+
 /// One version of the table.
 #[derive(Debug, Default)]
 pub(crate) struct View {
@@ -25,7 +28,10 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub app: Arc<App>,
+    /// The far ones stand last.
     upstreams: Vec<Rc<Upstream>>,
+    /// How many are not far.
+    near: usize,
     balance: Balance,
 }
 
@@ -66,11 +72,13 @@ impl View {
         }
         let mut apps = HashMap::with_capacity(snapshot.apps.len());
         for (app, endpoints) in &snapshot.apps {
-            let upstreams = endpoints
+            let (near, far): (Vec<_>, Vec<_>) = endpoints
                 .iter()
                 .map(|e| known.remove(&Arc::as_ptr(e)).unwrap_or_else(|| Rc::new(Upstream::new(e.clone()))))
-                .collect();
-            let service = Service { app: app.clone(), upstreams, balance: snapshot.balance };
+                .partition(|upstream| !upstream.endpoint.far);
+            let (balance, split) = (snapshot.balance, near.len());
+            let upstreams = [near, far].concat();
+            let service = Service { app: app.clone(), upstreams, near: split, balance };
             apps.insert(app.name.clone(), Rc::new(service));
         }
         for left in known.into_values() {
@@ -109,42 +117,47 @@ impl View {
 }
 
 impl Service {
-    /// Chooses an endpoint that isn't in `tried` and counts a request as open on it. Those set aside come
-    /// into question when there is no other; draining ones never do.
+    /// Chooses an endpoint that isn't in `tried` and counts a request as open on it. Far ones come into question
+    /// when there is no other, those set aside when there is none but such; draining ones never do.
     pub(crate) fn pick(&self, worker: usize, tried: &[Rc<Upstream>]) -> Option<Open> {
-        let n = self.upstreams.len();
-        if n == 0 {
-            return None;
-        }
-        let from = if n == 1 { 0 } else { self.app.next() % n };
-        let fits = |upstream: &Rc<Upstream>, also_aside| {
-            (also_aside || !upstream.endpoint.is_aside())
-                && !tried.iter().any(|t| Rc::ptr_eq(t, upstream))
-                && upstream.endpoint.enter(worker)
-        };
-        let open = |upstream: &Rc<Upstream>| Some(Open { upstream: upstream.clone(), worker });
-        if self.balance == Balance::LeastOfTwo {
-            let upstream = self.less_loaded(&self.upstreams[from], (from + 1) % n);
-            if fits(upstream, false) {
-                return open(upstream);
-            }
-        }
+        let place = if self.upstreams.len() > 1 { self.app.next() % TURNS } else { 0 };
+        let (near, far) = self.upstreams.split_at(self.near);
         for also_aside in [false, true] {
-            for step in 0..n {
-                let upstream = &self.upstreams[(from + step) % n];
-                if fits(upstream, also_aside) {
-                    return open(upstream);
+            for tier in [near, far] {
+                if let Some(open) = self.pick_of(tier, place, also_aside, worker, tried) {
+                    return Some(open);
                 }
             }
         }
         None
     }
 
-    fn less_loaded<'a>(&'a self, one: &'a Rc<Upstream>, other: usize) -> &'a Rc<Upstream> {
-        let other = &self.upstreams[other];
-        let better = other.endpoint.open() < one.endpoint.open();
-        if better { other } else { one }
+    /// Chooses among some, from the `place` of the round on.
+    fn pick_of(
+        &self,
+        some: &[Rc<Upstream>],
+        place: usize,
+        also_aside: bool,
+        worker: usize,
+        tried: &[Rc<Upstream>],
+    ) -> Option<Open> {
+        let n = some.len();
+        let fits = |upstream: &&Rc<Upstream>| {
+            (also_aside || !upstream.endpoint.is_aside())
+                && !tried.iter().any(|t| Rc::ptr_eq(t, upstream))
+                && upstream.endpoint.enter(worker)
+        };
+        let lighter = (self.balance == Balance::LeastOfTwo && n > 0 && !also_aside)
+            .then(|| less_loaded(&some[place % n], &some[(place + 1) % n]));
+        let in_turn = (0..n).map(|step| &some[(place + step) % n]);
+        let upstream = lighter.into_iter().chain(in_turn).find(fits)?.clone();
+        Some(Open { upstream, worker })
     }
+}
+
+fn less_loaded<'a>(one: &'a Rc<Upstream>, other: &'a Rc<Upstream>) -> &'a Rc<Upstream> {
+    let better = other.endpoint.open() < one.endpoint.open();
+    if better { other } else { one }
 }
 
 impl Upstream {

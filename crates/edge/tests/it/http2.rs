@@ -83,6 +83,7 @@ fn edge_to_h2c(backends: &[SocketAddr]) -> (Edge, SocketAddr) {
         id: format!("g/{i}"),
         reach: addr.into(),
         protocol: Protocol::H2c,
+        far: false,
     };
     let targets: Vec<_> = backends.iter().enumerate().map(of).collect();
     edge.routes().set(&table(&[("app", &targets)]));

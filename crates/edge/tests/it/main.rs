@@ -3,6 +3,7 @@
 
 mod bodies;
 mod drain;
+mod far;
 mod http2;
 mod limits;
 mod panics;

@@ -68,6 +68,7 @@ fn behind(tunnels: &[&Arc<Far>]) -> (Edge, SocketAddr) {
         id: format!("app/far/{i}"),
         reach: Reach::Tunnel(Arc::clone(tunnel) as Arc<dyn Tunnel>),
         protocol: Protocol::Http1,
+        far: true,
     };
     let targets: Vec<Target> = tunnels.iter().enumerate().map(target).collect();
     edge.routes().set(&table(&[("app", &targets)]));

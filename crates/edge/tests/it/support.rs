@@ -18,7 +18,7 @@ pub fn app(name: &str) -> AppName {
 }
 
 pub fn target(id: &str, addr: SocketAddr) -> Target {
-    Target { id: id.to_owned(), reach: addr.into(), protocol: Protocol::Http1 }
+    Target { id: id.to_owned(), reach: addr.into(), protocol: Protocol::Http1, far: false }
 }
 
 pub fn table(apps: &[(&str, &[Target])]) -> Table {
