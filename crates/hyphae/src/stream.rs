@@ -37,6 +37,13 @@ impl Stream {
         self.link.peer
     }
 
+    /// Resolves when the peer reads no more of what is written here: it has let go of the stream, has all of it, or is
+    /// gone. A writer that waits for something else learns it from this alone.
+    pub fn unread(&self) -> impl Future<Output = ()> + Send + 'static {
+        let stopped = self.send.stopped();
+        async move { drop(stopped.await) }
+    }
+
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }

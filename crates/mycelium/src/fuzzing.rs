@@ -23,6 +23,7 @@ use crate::events::EventLog;
 use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiState, Ending, Shared};
+use crate::tunnel::Ways;
 
 /// How much of an answer is kept.
 const ANSWER: u64 = 1 << 20;
@@ -58,7 +59,7 @@ impl Api {
             keeper_pid: None,
             planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
             edge: edge.clone(),
-            routing: Routing::new(fabric.clone(), edge.clone()),
+            routing: Routing::new(fabric.clone(), edge.clone(), Ways::alone()),
             events: EventLog::open(&paths.events()).expect("a usable folder"),
             repo: Repo::open(paths.repo()).expect("a usable folder"),
             arrivals: Vec::new(),

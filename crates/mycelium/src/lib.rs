@@ -33,6 +33,7 @@ mod status;
 mod takeover;
 mod tls;
 mod traffic;
+pub mod tunnel;
 
 pub use app::{App, Outcome, Remains, RunError};
 pub use config::{Config, StartError};

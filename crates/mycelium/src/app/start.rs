@@ -35,6 +35,7 @@ use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
+use crate::tunnel::Ways;
 use crate::{admin, clock, counters, identity, network, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
@@ -83,7 +84,7 @@ impl App {
         let agents =
             start_agents(&config, deps, &state.nodes, (&edge_url, addresses_of(network.as_ref()))).await?;
         known_again(&state.fabric).await;
-        let routing = Routing::new(state.fabric.clone(), edge.clone());
+        let routing = Routing::new(state.fabric.clone(), edge.clone(), Ways::alone());
         routing.catch_up();
 
         let (ending, endings) = mpsc::channel(1);
