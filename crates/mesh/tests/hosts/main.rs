@@ -1,0 +1,33 @@
+//! Meshes of real machines in small: each host is a network namespace with addresses of its own, and the real
+//! `mesh` runs in it. One file a subject; `harness.rs` shows what the machinery can do.
+//!
+//! Each test is a process tree in namespaces of its own (`cell.rs`), run and bounded by `runner.rs`. Where
+//! the machine doesn't allow namespaces, the tests are skipped, and the last line says so.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod cell;
+mod faults;
+mod harness;
+mod host;
+mod http;
+mod lan;
+mod load;
+mod node;
+mod runner;
+mod workloads;
+
+use std::process::ExitCode;
+
+use runner::Test;
+
+/// Every test, by subject.
+const SUBJECTS: &[(&str, &[Test])] = &[("harness", harness::TESTS)];
+
+fn main() -> ExitCode {
+    match cell::role() {
+        cell::Role::Runner => runner::run(SUBJECTS),
+        cell::Role::Init => cell::init(),
+        cell::Role::Test(name) => runner::run_one(SUBJECTS, &name),
+    }
+}
