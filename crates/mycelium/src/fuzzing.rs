@@ -59,7 +59,7 @@ impl Api {
             keeper_pid: None,
             planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
             edge: edge.clone(),
-            routing: Routing::new(fabric.clone(), edge.clone(), Ways::alone()),
+            routing: Arc::new(Routing::new(fabric.clone(), edge.clone(), Ways::alone())),
             events: EventLog::open(&paths.events()).expect("a usable folder"),
             repo: Repo::open(paths.repo()).expect("a usable folder"),
             arrivals: Vec::new(),

@@ -72,7 +72,7 @@ pub(crate) struct SetUp<'a> {
     /// Peers that are known from before, and where they were.
     pub(crate) seeds: BTreeMap<PublicKey, Vec<SocketAddr>>,
     /// What else is served on the overlay.
-    pub(crate) protocols: Vec<(&'static str, Protocol)>,
+    pub(crate) protocols: Vec<(String, Protocol)>,
 }
 
 impl Network {
@@ -85,8 +85,7 @@ impl Network {
         let (inputs, waiting) = mpsc::channel(WAITING);
         let door = desk.door.clone();
         door.refresh(&fabric);
-        let mut served: BTreeMap<String, Protocol> =
-            protocols.into_iter().map(|(name, protocol)| (name.to_owned(), protocol)).collect();
+        let mut served: BTreeMap<String, Protocol> = protocols.into_iter().collect();
         served.extend(gossip(&inputs));
         served.insert(JOIN.to_owned(), admission::join_protocol(&desk));
         served.insert(ADMIT.to_owned(), admission::admit_protocol(&desk, &inputs));

@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use types::{NodeName, PublicKey};
 
+use crate::tunnel::Site;
+
 /// How another node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -63,15 +65,19 @@ impl Presence {
             }
     }
 
-    /// Whether requests may be sent to a node.
-    pub(crate) fn answers(&self, node: &NodeName) -> bool {
-        let state = self.read();
-        state.own.contains(node) || matches!(state.others.get(node), Some((_, Standing::Here)))
-    }
-
     /// Whether a node runs in this process.
     pub(crate) fn is_own(&self, node: &NodeName) -> bool {
         self.read().own.contains(node)
+    }
+
+    /// Where a node is, for requests: while it answers.
+    pub(crate) fn site(&self, node: &NodeName) -> Site {
+        let state = self.read();
+        match state.others.get(node) {
+            _ if state.own.contains(node) => Site::Here,
+            Some((key, Standing::Here)) => Site::There(*key),
+            _ => Site::Nowhere,
+        }
     }
 
     /// How another node stands; `None` for one that was not heard of since the start.
@@ -117,18 +123,18 @@ mod tests {
         let key = soul::SecretKey::generate().unwrap();
         let key = types::Signer::public_key(&key);
         let presence = Presence::new(BTreeSet::from([name("a")]), true);
-        assert!(presence.takes_work(&name("a")) && presence.answers(&name("a")));
+        assert!(presence.takes_work(&name("a")) && presence.site(&name("a")) != Site::Nowhere);
         assert!(
-            presence.takes_work(&name("b")) && !presence.answers(&name("b")),
+            presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere,
             "it had no time to be heard"
         );
         presence.note(name("b"), key, Standing::Here);
-        assert!(presence.takes_work(&name("b")) && presence.answers(&name("b")));
+        assert!(presence.takes_work(&name("b")) && presence.site(&name("b")) != Site::Nowhere);
         presence.note(name("b"), key, Standing::Silent);
-        assert!(presence.takes_work(&name("b")) && !presence.answers(&name("b")));
+        assert!(presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere);
         for gone in [Standing::Dead, Standing::Left] {
             presence.note(name("b"), key, gone);
-            assert!(!presence.takes_work(&name("b")) && !presence.answers(&name("b")));
+            assert!(!presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere);
         }
         presence.settle();
         assert!(!presence.takes_work(&name("c")), "it had time enough");

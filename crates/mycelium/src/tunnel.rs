@@ -37,7 +37,6 @@ use there::There;
 
 use crate::routes;
 
-pub use crate::traffic::PeerTraffic;
 pub use ways::{Site, Ways};
 
 /// The protocol of tunnels: a stream each.

@@ -54,6 +54,9 @@ impl Visit for OfNode {
 fn config(place: &Place) -> Config {
     Config {
         paths: Paths::under(&place.state()).unwrap(),
+        member: None,
+        keep_workloads: false,
+        labels: std::collections::BTreeMap::new(),
         nodes: 2,
         edge: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,

@@ -35,7 +35,7 @@ use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::tunnel::Ways;
+use crate::tunnel::{self, Tunnels, Ways};
 use crate::{admin, clock, counters, identity, network, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
@@ -68,23 +68,28 @@ impl App {
         let edge = make_edge(&config)?;
         let doors = Doors::open(&config, &keeper).await?;
         let admin = open_admin(&keeper, config.admin).await?;
+        let tunnels = config.member.as_ref().map(|_| tunnels(&state));
+        let ways = tunnels.clone().map_or_else(Ways::alone, |tunnels| {
+            let presence = state.presence.clone();
+            Ways::over(tunnels, move |node| presence.site(node))
+        });
+        let routing = Arc::new(Routing::new(state.fabric.clone(), edge.clone(), ways));
         let deps = Deps {
             fabric: state.fabric.clone(),
             planner: state.planner.clone(),
             keeper: keeper_config,
             repo: state.repo.clone(),
             trust: state.trust.clone(),
-            traffic: EdgeTraffic(edge.clone()),
+            traffic: EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels: tunnels.clone() },
             events: state.events.clone(),
         };
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
         let remote = RemoteApi::default();
-        let network = start_network(&config, &state, &remote, &mut tasks).await?;
+        let network = start_network(&config, &state, tunnels.as_ref(), &remote, &mut tasks).await?;
         let agents =
             start_agents(&config, deps, &state.nodes, (&edge_url, addresses_of(network.as_ref()))).await?;
         known_again(&state.fabric).await;
-        let routing = Routing::new(state.fabric.clone(), edge.clone(), Ways::alone());
         routing.catch_up();
 
         let (ending, endings) = mpsc::channel(1);
@@ -218,11 +223,14 @@ fn open_fabric(config: &Config, mesh: &identity::MeshFile, nodes: &Nodes) -> Res
 async fn start_network(
     config: &Config,
     state: &State,
+    tunnels: Option<&Tunnels>,
     remote: &RemoteApi,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<Option<Network>, StartError> {
     let Some(member) = &config.member else { return Ok(None) };
     let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
+    let mut protocols = vec![(network::API.to_owned(), remote.protocol())];
+    protocols.extend(tunnels.into_iter().flat_map(Tunnels::protocols));
     let desk = papers::desk(config, member, key, &state.fabric)?;
     let set_up = network::SetUp {
         desk: Arc::new(desk),
@@ -232,9 +240,19 @@ async fn start_network(
         listen: &member.listen,
         advertise: &member.advertise,
         seeds: papers::seeds(member, &state.fabric),
-        protocols: vec![(network::API, remote.protocol())],
+        protocols,
     };
-    Ok(Some(Network::start(set_up, tasks).await?))
+    let network = Network::start(set_up, tasks).await?;
+    if let Some(tunnels) = tunnels {
+        tunnels.attach(network.overlay.clone());
+    }
+    Ok(Some(network))
+}
+
+/// Tunnels to the replicas of this process' nodes.
+fn tunnels(state: &State) -> Tunnels {
+    let presence = state.presence.clone();
+    Tunnels::of_nodes(state.fabric.clone(), move |node| presence.is_own(node), tunnel::Limits::default())
 }
 
 /// Where others reach the node, as it says of itself.

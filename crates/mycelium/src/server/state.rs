@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) arrivals: Vec<Arrivals>,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) edge: Edge,
-    pub(crate) routing: Routing,
+    pub(crate) routing: Arc<Routing>,
     pub(crate) events: EventLog,
     pub(crate) clock: SystemClock,
     pub(crate) ending: mpsc::Sender<Ending>,

@@ -16,8 +16,9 @@ use tokio::task::JoinHandle;
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, Signer as _, Timestamp};
 use zeroize::Zeroizing;
 
-use super::super::{Limits, PeerTraffic, Site, Tunnels, Ways};
+use super::super::{Limits, Site, Tunnels, Ways};
 use crate::routes::Routing;
+use crate::traffic::EdgeTraffic;
 
 /// A machine; the app on all of them is `app`.
 pub struct Machine {
@@ -26,7 +27,7 @@ pub struct Machine {
     /// Where the edge listens.
     pub at: SocketAddr,
     pub tunnels: Tunnels,
-    pub traffic: PeerTraffic,
+    pub traffic: EdgeTraffic,
     fabric: Fabric,
     name: NodeName,
     sites: Arc<Mutex<BTreeMap<NodeName, Site>>>,
@@ -81,7 +82,7 @@ pub async fn mesh_with<const N: usize>(
 impl Mesh {
     async fn machine(&self, name: NodeName, seed: u8) -> Machine {
         let nodes = self.keys.iter().map(|(name, key)| (name.clone(), key.public_key())).collect();
-        let authority = Authority { operators: [self.operator.public_key()].into(), nodes };
+        let authority = Authority { operators: [self.operator.public_key()].into(), nodes, ..Authority::default() };
         let set_up = fabric::Config { mesh: MeshId::from_bytes([5; 32]), authority, journal: None };
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).unwrap();
         let digest = Digest::from_bytes([7; 32]);
@@ -98,11 +99,12 @@ impl Mesh {
         let ways = Ways::over(tunnels.clone(), move |node| {
             known.lock().unwrap().get(node).copied().unwrap_or(Site::Nowhere)
         });
-        let routing = Routing::new(fabric.clone(), edge.clone(), ways);
+        let routing = Arc::new(Routing::new(fabric.clone(), edge.clone(), ways));
         routing.catch_up();
-        let following = tokio::spawn(async move { routing.follow().await });
+        let followed = Arc::clone(&routing);
+        let following = tokio::spawn(async move { followed.follow().await });
         let at = edge.start(Listen::Bind("127.0.0.1:0".parse().unwrap())).unwrap();
-        let traffic = PeerTraffic::new(edge.clone(), tunnels.clone());
+        let traffic = EdgeTraffic { edge: edge.clone(), routing, tunnels: Some(tunnels.clone()) };
         Machine { overlay, edge, at, tunnels, traffic, fabric, name, sites, following }
     }
 
