@@ -52,6 +52,8 @@ pub struct Core {
     knows_wanted: bool,
     stopping: bool,
     wanted: BTreeMap<Slot, Assignment>,
+    /// Slots that aren't wanted here, whose replica serves on until it does elsewhere.
+    stays: BTreeSet<Slot>,
     plans: BTreeMap<AppName, PlanNote>,
     replicas: BTreeMap<ReplicaName, Replica>,
     /// The records of this node as the fabric has them.
@@ -77,6 +79,7 @@ impl Core {
             knows_wanted: false,
             stopping: false,
             wanted: BTreeMap::new(),
+            stays: BTreeSet::new(),
             plans: BTreeMap::new(),
             replicas: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -175,6 +178,7 @@ impl Core {
         );
         self.dirty.append(&mut dirty);
         self.wanted = wanted;
+        self.stays = world.stays;
         self.withdraw_old();
     }
 
@@ -208,6 +212,7 @@ impl Core {
         self.stopping = true;
         self.knows_wanted = true;
         self.wanted.clear();
+        self.stays.clear();
         self.plans.clear();
         // A job that is done stays done: its record outlives the mesh, which would run it again otherwise.
         let done = |replica: &Replica| replica.phase == replica::Phase::Completed;

@@ -9,13 +9,14 @@ use types::NodeName;
 
 use crate::core::PlanNote;
 
-/// Whether a node takes work: known to live, and not drained.
-pub type TakesWork = dyn Fn(&NodeName) -> bool + Send + Sync;
+/// A question about a node: whether it is known to live, or is drained.
+pub type AboutNode = dyn Fn(&NodeName) -> bool + Send + Sync;
 
 /// What should run, of all nodes. Share one between the agents of a machine: it decides once for all.
 pub struct Planner {
     fabric: Fabric,
-    takes_work: Box<TakesWork>,
+    alive: Box<AboutNode>,
+    drained: Box<AboutNode>,
     last: Mutex<Option<Decided>>,
 }
 
@@ -29,9 +30,14 @@ pub struct Decided {
 }
 
 impl Planner {
-    /// A planner over `fabric`; nodes that don't take work get none, and what they have goes elsewhere.
-    pub fn new(fabric: Fabric, takes_work: impl Fn(&NodeName) -> bool + Send + Sync + 'static) -> Self {
-        Self { fabric, takes_work: Box::new(takes_work), last: Mutex::default() }
+    /// A planner over `fabric`. What nodes have that aren't `alive` is placed anew at once; what `drained` ones have
+    /// moves away as far as there is room. When an answer of these changes, [`Planner::forget`] is to be called.
+    pub fn new(
+        fabric: Fabric,
+        alive: impl Fn(&NodeName) -> bool + Send + Sync + 'static,
+        drained: impl Fn(&NodeName) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { fabric, alive: Box::new(alive), drained: Box::new(drained), last: Mutex::default() }
     }
 
     /// What should run as things stand.
@@ -55,7 +61,7 @@ impl Planner {
         cortex::verdicts(&self.world(&decided.view), &decided.decision, app)
     }
 
-    /// Derives anew at the next question: which nodes take work has changed.
+    /// Derives anew at the next question: which nodes live or are drained has changed.
     pub fn forget(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -69,8 +75,9 @@ impl Planner {
                 .nodes
                 .values()
                 .map(|node| &**node)
-                .filter(|node| (self.takes_work)(&node.node_id))
+                .filter(|node| (self.alive)(&node.node_id))
                 .collect(),
+            drained: view.nodes.keys().filter(|node| (self.drained)(node)).collect(),
             endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
             observed: view.observed.values().map(|observed| &**observed).collect(),
             demand: BTreeMap::new(),

@@ -200,6 +200,7 @@ impl Shell {
         let decided = self.deps.planner.decided();
         let world = World {
             assignments: decided.decision.of_node(&self.config.node.node_id),
+            stays: decided.decision.stays_of(&self.config.node.node_id),
             plans: decided.plan_notes(),
         };
         if self.core.waits_for_trust() {

@@ -1,6 +1,6 @@
 //! Decision: what follows from a world, for every app and so for every node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use genome::{Release, Revision};
@@ -33,6 +33,8 @@ pub struct AppDecision {
     pub limited: Option<String>,
     /// Who fills which place. A completed job stays where it ran, even when that node is gone.
     pub slots: BTreeMap<u32, NodeName>,
+    /// Where a replica of a slot serves on as it is, until the one that takes its place is ready elsewhere.
+    pub stays: BTreeMap<u32, NodeName>,
     /// So many places found no node with room.
     pub unplaced: u32,
     /// How long green must have been ready before blue is drained.
@@ -66,6 +68,9 @@ pub fn decide(world: &World) -> Decision {
     let mut placement = Placement::new(world);
     placement.keep(world);
     placement.fill();
+    if placement.stay() {
+        placement.fill();
+    }
     let room = &placement.room;
     let decided = placement.apps.iter().map(|app| {
         let placed = app.slots.iter().map(|(slot, place)| (*slot, room.name(*place).clone()));
@@ -82,6 +87,7 @@ pub fn decide(world: &World) -> Decision {
                 .then(|| format!("the budget holds {} of {asked} replicas", app.wanted)),
             unplaced: app.wanted - u32::try_from(slots.len()).unwrap_or(app.wanted),
             slots,
+            stays: placement.stays(app).map(|(slot, place)| (slot, room.name(place).clone())).collect(),
             warmup: app.plan.warmup(),
             grace: app.plan.grace(),
         };
@@ -106,6 +112,16 @@ impl Decision {
                 grace: decision.grace,
             })
             .collect::<Vec<_>>()
+        };
+        self.apps.iter().flat_map(of_app).collect()
+    }
+
+    /// The slots of which a node keeps what serves there as it is, and starts nothing.
+    #[must_use]
+    pub fn stays_of(&self, node: &NodeName) -> BTreeSet<(AppName, u32)> {
+        let of_app = |(app, decision): (&AppName, &AppDecision)| {
+            let mine = decision.stays.iter().filter(|(_, holder)| *holder == node);
+            mine.map(|(slot, _)| (app.clone(), *slot)).collect::<Vec<_>>()
         };
         self.apps.iter().flat_map(of_app).collect()
     }

@@ -4,8 +4,9 @@
 //! runs. Then the empty slots are filled, every app's first ones before any app's second ones: each goes to
 //! the node that has fewest of the app, among several to the next on the ring that stays within its share of
 //! all apps. What counts there is what is ready and what fills an *earlier* slot: so a decision stays the same while
-//! its outcome comes to light, in whatever order it does. Last, where an app is two or more replicas deeper on one node than on another with room, one
-//! moves over, a new one if there is one; nothing else ever moves.
+//! its outcome comes to light, in whatever order it does. Last, where an app is two or more replicas deeper on one
+//! node than on another with room, one moves over, a new one if there is one; nothing else ever moves, unless its
+//! node is drained ([`leave`](crate::leave)).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,18 @@ pub(crate) struct Placement<'a> {
     pub(crate) apps: Vec<App<'a>>,
     /// Made when the first slot is empty: mostly nothing is to be placed.
     ring: Option<Ring>,
+    /// What is to leave a drained node, the better claims first.
+    pub(crate) leaving: Vec<Leaving>,
+}
+
+/// A replica on a drained node.
+pub(crate) struct Leaving {
+    pub(crate) app: usize,
+    pub(crate) slot: u32,
+    pub(crate) place: usize,
+    pub(crate) ready: bool,
+    /// Its port is kept on its host, since it may stay.
+    pub(crate) port: bool,
 }
 
 /// One app while its slots are filled.
@@ -42,6 +55,8 @@ pub(crate) struct App<'a> {
     pub(crate) done: BTreeMap<u32, &'a NodeName>,
     /// Slots that were kept, and whether their replica is ready: then it is the last to be moved.
     pub(crate) kept: BTreeMap<u32, bool>,
+    /// Each replica that is ready: its slot and the place of its node, the better claims first.
+    pub(crate) ready: Vec<(u32, usize)>,
     pub(crate) hash: u64,
     /// How many of its replicas each node has.
     load: Load,
@@ -130,13 +145,19 @@ impl<'a> Placement<'a> {
                 slots: BTreeMap::new(),
                 done: BTreeMap::new(),
                 kept: BTreeMap::new(),
+                ready: Vec::new(),
                 hash: ring::hash(name.as_str()),
                 load: Load::default(),
                 settled: Load::default(),
                 least: 0,
             }
         });
-        Self { room: Room::new(world.nodes.iter().copied()), apps: apps.collect(), ring: None }
+        Self {
+            room: Room::new(world.nodes.iter().copied(), &world.drained),
+            apps: apps.collect(),
+            ring: None,
+            leaving: Vec::new(),
+        }
     }
 
     /// Promises room of a node to a slot.

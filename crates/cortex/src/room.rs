@@ -19,6 +19,7 @@ pub(crate) struct Ask<'a> {
 /// Why a node can't take one more replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Misfit<'a> {
+    Drained,
     Label { name: &'a str, asked: &'a str, has: Option<&'a str> },
     Cpu { free: u64 },
     Memory { free: u64 },
@@ -30,13 +31,15 @@ pub(crate) struct Room<'a> {
     nodes: Vec<&'a Node>,
     places: BTreeMap<&'a NodeName, usize>,
     free: Vec<Nutrients>,
+    /// Those that get no new work.
+    drained: Vec<bool>,
     /// The host of each node, by a number: nodes of one host share its ports.
     hosts: Vec<usize>,
     ports: BTreeSet<(usize, u16)>,
 }
 
 impl<'a> Room<'a> {
-    pub(crate) fn new(nodes: impl Iterator<Item = &'a Node>) -> Self {
+    pub(crate) fn new(nodes: impl Iterator<Item = &'a Node>, drained: &BTreeSet<&NodeName>) -> Self {
         let nodes: BTreeMap<&NodeName, &Node> = nodes.map(|node| (&node.node_id, node)).collect();
         let mut numbers = BTreeMap::new();
         let hosts = nodes
@@ -51,6 +54,7 @@ impl<'a> Room<'a> {
         Self {
             places: nodes.keys().enumerate().map(|(place, name)| (*name, place)).collect(),
             free: nodes.values().map(|node| node.capacity).collect(),
+            drained: nodes.keys().map(|name| drained.contains(name)).collect(),
             hosts,
             ports: BTreeSet::new(),
             nodes: nodes.into_values().collect(),
@@ -65,8 +69,18 @@ impl<'a> Room<'a> {
         self.nodes.iter().map(|node| &node.node_id)
     }
 
+    /// What each node offers to new work.
     pub(crate) fn capacities(&self) -> impl Iterator<Item = Nutrients> {
-        self.nodes.iter().map(|node| node.capacity)
+        let offered = |(node, drained): (&&Node, &bool)| if *drained { Nutrients::default() } else { node.capacity };
+        self.nodes.iter().zip(&self.drained).map(offered)
+    }
+
+    pub(crate) fn is_drained(&self, place: usize) -> bool {
+        self.drained[place]
+    }
+
+    pub(crate) fn is_one_host(&self, one: usize, other: usize) -> bool {
+        self.hosts[one] == self.hosts[other]
     }
 
     pub(crate) fn name(&self, place: usize) -> &'a NodeName {
@@ -77,7 +91,13 @@ impl<'a> Room<'a> {
         self.places.get(node).copied()
     }
 
+    /// Whether a node can take one more replica.
     pub(crate) fn fits(&self, place: usize, ask: &Ask) -> bool {
+        !self.drained[place] && self.holds(place, ask)
+    }
+
+    /// Whether a node has room for a replica that may run there already.
+    pub(crate) fn holds(&self, place: usize, ask: &Ask) -> bool {
         let free = self.free[place];
         ask.each.cpu_milli <= free.cpu_milli
             && ask.each.memory_mb <= free.memory_mb
@@ -91,6 +111,9 @@ impl<'a> Room<'a> {
         if let Some((name, asked)) = self.missing_label(place, ask) {
             let has = self.nodes[place].labels.get(name).map(String::as_str);
             return Some(Misfit::Label { name, asked, has });
+        }
+        if self.drained[place] {
+            return Some(Misfit::Drained);
         }
         if ask.each.cpu_milli > free.cpu_milli {
             return Some(Misfit::Cpu { free: free.cpu_milli });
@@ -115,6 +138,16 @@ impl<'a> Room<'a> {
         self.free[place].cpu_milli += ask.each.cpu_milli;
         self.free[place].memory_mb += ask.each.memory_mb;
         self.ports.remove(&(self.hosts[place], ask.port));
+    }
+
+    /// Keeps a port for what listens on it already; whether nothing else did.
+    pub(crate) fn reserve_port(&mut self, place: usize, port: u16) -> bool {
+        port != 0 && self.ports.insert((self.hosts[place], port))
+    }
+
+    /// Undoes a [`Room::reserve_port`].
+    pub(crate) fn release_port(&mut self, place: usize, port: u16) {
+        self.ports.remove(&(self.hosts[place], port));
     }
 
     fn missing_label<'b>(&self, place: usize, ask: &Ask<'b>) -> Option<(&'b str, &'b str)> {

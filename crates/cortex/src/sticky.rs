@@ -4,7 +4,7 @@ use genome::{Endpoint, ReplicaState};
 use types::Workload;
 
 use crate::World;
-use crate::place::Placement;
+use crate::place::{App, Placement};
 use crate::ring;
 
 /// A replica that asks to keep its slot. Claims are heard in their order: first those that stay as they are,
@@ -29,12 +29,21 @@ impl<'a> Placement<'a> {
         let mut claims: Vec<Claim> = world.endpoints.iter().filter_map(claim).collect();
         claims.sort_unstable();
         for claim in claims {
+            let app = &mut self.apps[claim.app];
+            if claim.progress == 0 {
+                app.ready.push((claim.slot, claim.place));
+            }
+            if self.room.is_drained(claim.place) && !ends_where_it_is(app, &claim) {
+                self.leaves(claim.app, claim.slot, claim.place, claim.progress == 0);
+                continue;
+            }
             let app = &self.apps[claim.app];
-            if !app.is_filled(claim.slot) && self.room.fits(claim.place, &app.ask()) {
+            if !app.is_filled(claim.slot) && self.room.holds(claim.place, &app.ask()) {
                 self.put(claim.app, claim.slot, claim.place);
                 self.apps[claim.app].kept.insert(claim.slot, claim.progress == 0);
             }
         }
+        self.reserve_ports();
     }
 
     /// Notes the jobs that are done: they are never run again, wherever their nodes are now.
@@ -73,6 +82,11 @@ impl<'a> Placement<'a> {
             place,
         })
     }
+}
+
+/// Whether a replica is a job under way, which would lose what it did.
+fn ends_where_it_is(app: &App, claim: &Claim) -> bool {
+    app.release.workload == Workload::Job && !claim.changes && claim.progress <= 1
 }
 
 /// How near to serving a replica is; nothing for one that is leaving.

@@ -12,6 +12,7 @@ pub(crate) struct Mesh {
     pub(crate) plans: Vec<(u64, Plan)>,
     pub(crate) budgets: Vec<Budget>,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) drained: std::collections::BTreeSet<NodeName>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) observed: Vec<Observed>,
     pub(crate) demand: BTreeMap<AppName, u32>,
@@ -37,6 +38,7 @@ impl Mesh {
                 .collect(),
             budgets: self.budgets.iter().collect(),
             nodes: self.nodes.iter().collect(),
+            drained: self.drained.iter().collect(),
             endpoints: self.endpoints.iter().collect(),
             observed: self.observed.iter().collect(),
             demand: self.demand.clone(),
@@ -47,10 +49,11 @@ impl Mesh {
         decide(&self.world())
     }
 
-    /// Decides, and has every replica ready where it was put, and nowhere else.
+    /// Decides, and has every replica ready where it was put, and nowhere else: so nothing stays elsewhere.
     pub(crate) fn settle(&mut self) -> Decision {
-        let decision = self.decide();
+        let mut decision = self.decide();
         self.endpoints = decision.apps.iter().flat_map(|(app, decided)| ready(app, decided)).collect();
+        decision.apps.values_mut().for_each(|decided| decided.stays.clear());
         decision
     }
 }

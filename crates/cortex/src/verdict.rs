@@ -26,16 +26,21 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
         let mine = || decided.slots.iter().filter(|(_, holder)| *holder == node).map(|(slot, _)| *slot);
         let runs = here(&mut mine().filter(|slot| !completed.contains_key(slot)));
         let done = here(&mut mine().filter(|slot| completed.contains_key(slot)));
-        if !runs.is_empty() || !done.is_empty() {
-            return said(&runs, &done);
-        }
         let place = placement.room.place(node)?;
+        let stays = here(&mut decided.stays.iter().filter(|(_, holder)| *holder == node).map(|(slot, _)| *slot));
+        if !runs.is_empty() || !done.is_empty() || !stays.is_empty() {
+            let drained = placement.room.is_drained(place);
+            return Some(said(&runs, &done, &leaving(decided, &stays), drained));
+        }
+        if decided.wanted == 0 {
+            return Some(not_needed(decided));
+        }
         Some(match placement.room.misfit(place, &ask) {
             Some(Misfit::Label { name, asked, has: None }) => format!("label {name}={asked} is missing"),
             Some(Misfit::Label { name, asked, has: Some(has) }) => {
                 format!("label {name} is {has}, the plan asks for {asked}")
             }
-            _ if decided.unplaced == 0 => not_needed(decided),
+            Some(Misfit::Drained) => "drained: it gets no new work".to_owned(),
             Some(Misfit::Cpu { free }) => {
                 format!("no room: needs {} cpu_milli, {free} free", ask.each.cpu_milli)
             }
@@ -43,6 +48,7 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
                 format!("no room: needs {} memory_mb, {free} free", ask.each.memory_mb)
             }
             Some(Misfit::Port) => format!("port {} is taken on its host", ask.port),
+            None if decided.unplaced == 0 => not_needed(decided),
             None => "it fits: the decision is older than the node".to_owned(),
         })
     };
@@ -61,20 +67,43 @@ fn restore<'a>(placement: &mut Placement<'a>, world: &World<'a>, decision: &Deci
                 placement.put(index, *slot, place);
             }
         }
+        let port = placement.apps[index].release.port;
+        for place in decided.stays.values().filter_map(|node| placement.room.place(node)).collect::<Vec<_>>() {
+            placement.room.reserve_port(place, port);
+        }
     }
 }
 
-fn said(runs: &[u32], done: &[u32]) -> Option<String> {
-    let slots = |slots: &[u32]| {
-        let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
-        format!("slot{} {}", if slots.len() == 1 { "" } else { "s" }, numbers.join(", "))
-    };
-    match (runs, done) {
-        ([], []) => None,
-        (runs, []) => Some(format!("runs {}", slots(runs))),
-        ([], done) => Some(format!("has completed {}", slots(done))),
-        (runs, done) => Some(format!("runs {}, has completed {}", slots(runs), slots(done))),
+/// What a node does for an app: what it runs, has completed, and serves until others do.
+fn said(runs: &[u32], done: &[u32], leaving: &[String], drained: bool) -> String {
+    let mut parts = Vec::new();
+    if !runs.is_empty() {
+        parts.push(format!("runs {}", slots(runs)));
     }
+    if !done.is_empty() {
+        parts.push(format!("has completed {}", slots(done)));
+    }
+    parts.extend(leaving.iter().cloned());
+    let drained = match (drained, runs) {
+        (false, _) => "",
+        (true, []) => "; drained",
+        (true, _) => "; drained, and no other node can take it",
+    };
+    format!("{}{drained}", parts.join(", "))
+}
+
+fn slots(slots: &[u32]) -> String {
+    let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
+    format!("slot{} {}", if slots.len() == 1 { "" } else { "s" }, numbers.join(", "))
+}
+
+/// The slots that are served here until their next holder is ready.
+fn leaving(decided: &AppDecision, stays: &[u32]) -> Vec<String> {
+    let line = |slot: &u32| {
+        let heir = decided.slots.get(slot).map_or("another node", NodeName::as_str);
+        format!("serves slot {slot} until {heir} does")
+    };
+    stays.iter().map(line).collect()
 }
 
 fn not_needed(decided: &AppDecision) -> String {

@@ -1,9 +1,9 @@
 //! World: everything a decision may depend on, borrowed from a snapshot of the fabric.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use genome::{Budget, Endpoint, Node, Observed, Plan};
-use types::AppName;
+use types::{AppName, NodeName};
 
 /// What is known at one moment. The order within the lists doesn't matter. Names are unique, as they are in a
 /// fabric: of two plans of one app the higher generation counts, nodes and budgets must not come twice.
@@ -13,8 +13,11 @@ pub struct World<'a> {
     pub plans: Vec<Planned<'a>>,
     /// What apps may hold at most, all replicas together.
     pub budgets: Vec<&'a Budget>,
-    /// The nodes that are alive and take work.
+    /// The nodes that are alive. What runs on any other is placed anew at once.
     pub nodes: Vec<&'a Node>,
+    /// Of the living, those that get no new work: what they run moves away, as far as there is room elsewhere,
+    /// and goes on until what takes its place is ready. Jobs end where they are.
+    pub drained: BTreeSet<&'a NodeName>,
     /// The replicas there are, those on nodes that are gone included.
     pub endpoints: Vec<&'a Endpoint>,
     /// What nodes saw of apps.

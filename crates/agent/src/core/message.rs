@@ -1,6 +1,6 @@
 //! What the core hears and what it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cortex::Assignment;
@@ -110,6 +110,8 @@ pub enum NotSpawned {
 pub struct World {
     /// All slots of this node.
     pub assignments: Vec<Assignment>,
+    /// Slots of which what serves here goes on as it is, and nothing is started: they are on their way elsewhere.
+    pub stays: BTreeSet<(AppName, u32)>,
     /// All plans of the mesh.
     pub plans: BTreeMap<AppName, PlanNote>,
 }

@@ -21,6 +21,7 @@ impl Core {
         for number in slots {
             let slot = (app.clone(), number);
             match self.wanted.get(&slot).cloned() {
+                None if self.stays.contains(&slot) => self.stay(&slot),
                 None => {
                     for name in self.members(&slot) {
                         self.leave(&name);
@@ -53,6 +54,18 @@ impl Core {
         }
         if target.is_none() && self.has_room(&slot.0) {
             self.create(wanted);
+        }
+    }
+
+    /// A slot that is on its way to another node: what serves it goes on, and nothing else is begun.
+    fn stay(&mut self, slot: &Slot) {
+        let members = self.members(slot);
+        let replicas = members.iter().filter_map(|name| self.replicas.get(name));
+        let alive = replicas.filter(|replica| replica.is_alive() && !replica.is_going());
+        let serves = alive.max_by_key(|replica| (replica.rank(), replica.serial));
+        let serves = serves.map(|replica| replica.launch.id.replica.clone());
+        for name in members.iter().filter(|name| Some(*name) != serves.as_ref()) {
+            self.leave(name);
         }
     }
 
@@ -233,10 +246,11 @@ impl Core {
         }
     }
 
-    /// An update may hold one replica more than the app has slots here, so that a budget is exceeded by at
+    /// An update may hold one replica more than the app has slots here, leaving ones included, so that a budget is exceeded by at
     /// most one replica a node.
     fn has_room(&self, app: &AppName) -> bool {
-        let slots = self.wanted.range((app.clone(), 0)..=(app.clone(), u32::MAX)).count();
+        let all = || (app.clone(), 0)..=(app.clone(), u32::MAX);
+        let slots = self.wanted.range(all()).count() + self.stays.range(all()).count();
         self.of_app(app).filter(|replica| replica.is_occupied()).count() <= slots
     }
 

@@ -18,6 +18,7 @@ use soul::TrustStore;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use types::NodeName;
 
 use super::App;
 use super::agents::{Shared as Deps, start_agents};
@@ -172,7 +173,10 @@ impl State {
         let own = nodes.present.keys().cloned().collect();
         let presence = Presence::new(own, config.member.is_some());
         let working = presence.clone();
-        let planner = Arc::new(Planner::new(fabric.clone(), move |node| working.takes_work(node)));
+        let said = fabric.clone();
+        let drained = move |node: &NodeName| said.view().drains.contains_key(node);
+        let alive = move |node: &NodeName| working.takes_work(node);
+        let planner = Arc::new(Planner::new(fabric.clone(), alive, drained));
         let events = in_state(&config.paths.events(), EventLog::open)?;
         let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
         let trust = Arc::new(TrustStore::open(&config.paths.trust())?);

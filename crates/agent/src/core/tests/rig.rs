@@ -120,7 +120,11 @@ impl Rig {
             summary: "plan".into(),
             fallback: fallback.map(Into::into),
         };
-        self.tell(Input::World(World { assignments, plans: BTreeMap::from([(app(), note)]) }));
+        self.tell(Input::World(World {
+            assignments,
+            plans: BTreeMap::from([(app(), note)]),
+            ..World::default()
+        }));
     }
 
     pub fn want_nothing(&mut self) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use genome::ReplicaState::{Draining, Launching, Ready};
 use telemetry::EventKind;
 
-use super::rig::{Rig, facts, release};
-use crate::core::{Action, Input, LaunchId, Observing};
+use super::rig::{Rig, app, facts, release};
+use crate::core::{Action, Input, LaunchId, Observing, World};
 
 /// One replica of `a` serves; `b` was asked for, and is launching.
 fn updating() -> (Rig, LaunchId, LaunchId) {
@@ -218,4 +218,27 @@ fn another_fixed_port_is_no_reason_to_stop_first() {
     rig.want(&b, 1);
     rig.spawn();
     assert_eq!(rig.state_of(&blue), Some(Ready));
+}
+
+#[test]
+fn what_is_on_its_way_elsewhere_serves_until_it_does_there_and_is_not_started_again() {
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    let blue = rig.serve();
+    let stays = || Input::World(World { stays: [(app(), 0)].into(), ..World::default() });
+    rig.tell(stays());
+    rig.asks_nothing();
+    assert_eq!(rig.state_of(&blue), Some(Ready));
+    rig.want_nothing();
+    assert_eq!(rig.state_of(&blue), Some(Draining));
+    rig.took_drain();
+
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    let blue = rig.serve();
+    rig.tell(stays());
+    rig.exit(&blue, 1);
+    rig.pass(Duration::from_secs(60));
+    rig.asks_nothing();
+    assert_eq!(rig.states(), []);
 }

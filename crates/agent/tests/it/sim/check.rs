@@ -47,7 +47,8 @@ impl Mesh {
             }
             let wanted = node.wanted().find(|wanted| (wanted.app.clone(), wanted.slot) == slot);
             // Before an agent knows what is wanted, nothing is unwanted.
-            if wanted.is_none() && node.world.is_some() {
+            let stays = node.world.as_ref().is_none_or(|world| world.stays.contains(&slot));
+            if wanted.is_none() && !stays {
                 continue;
             }
             if wanted.is_none_or(has_room_for_two) && self.could_serve(name, &record.replica) {
@@ -170,6 +171,9 @@ impl Mesh {
                 Workload::Job => ReplicaState::Completed,
                 Workload::Service | Workload::Worker => ReplicaState::Ready,
             };
+            if self.fabric.drained.contains(&record.node_id) && state == ReplicaState::Ready {
+                return Err(format!("at the end there is {record:#?}, on a drained node"));
+            }
             if !right || record.state != state || record.revision != decided.revision {
                 return Err(format!("at the end there is {record:#?}"));
             }

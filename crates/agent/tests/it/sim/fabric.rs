@@ -14,6 +14,7 @@ pub struct Fabric {
     pub budgets: BTreeMap<AppName, Budget>,
     pub endpoints: BTreeMap<(AppName, NodeName, ReplicaName), Endpoint>,
     pub observed: BTreeMap<(AppName, NodeName), Observed>,
+    pub drained: BTreeSet<NodeName>,
     nodes: Vec<Node>,
     decided: Option<Arc<Decision>>,
 }
@@ -49,6 +50,7 @@ impl Fabric {
                 .collect(),
             budgets: self.budgets.values().collect(),
             nodes: self.nodes.iter().collect(),
+            drained: self.drained.iter().collect(),
             endpoints: self.endpoints.values().collect(),
             observed: self.observed.values().collect(),
             demand: BTreeMap::new(),

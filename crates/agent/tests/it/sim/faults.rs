@@ -27,6 +27,8 @@ pub enum Fault {
     FindSpores,
     Trust(bool),
     SlowDrains(bool),
+    /// A node is drained, or isn't any more.
+    Drain(NodeName),
     /// The last one: everything is as it should be.
     Quiet,
 }
@@ -47,7 +49,7 @@ impl Mesh {
     fn any_fault(&mut self) -> Fault {
         let nodes: Vec<NodeName> = self.nodes.keys().cloned().collect();
         let (app, node) = (self.chance.pick(&self.apps).clone(), self.chance.pick(&nodes).clone());
-        match self.chance.below(16) {
+        match self.chance.below(18) {
             0..=4 => Fault::Deploy(app),
             5 => Fault::Remove(app),
             6 => Fault::Budget(app),
@@ -56,7 +58,8 @@ impl Mesh {
             10 | 11 => Fault::CrashAgent(node),
             12 => Fault::LoseKeeper(node),
             13 => Fault::LoseSpore,
-            14 => Fault::Trust(self.chance.one_in(2)),
+            14 | 15 => Fault::Drain(node),
+            16 => Fault::Trust(self.chance.one_in(2)),
             _ => Fault::SlowDrains(self.chance.one_in(2)),
         }
     }
@@ -114,6 +117,7 @@ impl Mesh {
             Fault::FindSpores => self.find_spores(),
             Fault::Trust(trusted) => self.trust(trusted),
             Fault::SlowDrains(slow) => self.slow_drains = slow,
+            Fault::Drain(node) => self.drain(node),
             Fault::Quiet => self.quiet(),
         }
         Ok(())
@@ -200,6 +204,13 @@ impl Mesh {
         if running.is_empty() { None } else { Some(self.chance.pick(&running).clone()) }
     }
 
+    fn drain(&mut self, node: NodeName) {
+        let drained = &mut self.fabric.drained;
+        let now = !drained.remove(&node) && drained.insert(node.clone());
+        self.tell(|| format!("{node} is {}drained", if now { "" } else { "un" }));
+        self.stir();
+    }
+
     fn crash_agent(&mut self, node: &NodeName) {
         self.tell(|| format!("the agent of {node} is killed"));
         let sim = self.node(node);
@@ -248,6 +259,9 @@ impl Mesh {
             if self.nodes[&node].core.is_none() {
                 self.start_agent(&node);
             }
+        }
+        if self.fabric.drained.len() == self.nodes.len() {
+            self.fabric.drained.pop_first();
         }
         self.find_spores();
         self.trust(true);

@@ -178,7 +178,7 @@ impl Mesh {
             let fallback = decision.apps[app].fallback.clone();
             (app.clone(), PlanNote { generation: *generation, summary: String::new(), fallback })
         });
-        World { assignments: decision.of_node(node), plans: plans.collect() }
+        World { assignments: decision.of_node(node), stays: decision.stays_of(node), plans: plans.collect() }
     }
 
     /// Every agent that lives looks soon, each at its own time.

@@ -92,7 +92,8 @@ impl NodeSim {
 
     /// How many slots of the app of `launch` the core knows to be its own.
     pub fn slots_of(&self, app: &AppName) -> usize {
-        self.wanted().filter(|slot| slot.app == *app).count()
+        let stays = self.world.iter().flat_map(|world| &world.stays).filter(|(of, _)| of == app);
+        self.wanted().filter(|slot| slot.app == *app).count() + stays.count()
     }
 
     /// What the core knows to be its own.
