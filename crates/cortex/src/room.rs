@@ -71,7 +71,8 @@ impl<'a> Room<'a> {
 
     /// What each node offers to new work.
     pub(crate) fn capacities(&self) -> impl Iterator<Item = Nutrients> {
-        let offered = |(node, drained): (&&Node, &bool)| if *drained { Nutrients::default() } else { node.capacity };
+        let offered =
+            |(node, drained): (&&Node, &bool)| if *drained { Nutrients::default() } else { node.capacity };
         self.nodes.iter().zip(&self.drained).map(offered)
     }
 

@@ -27,7 +27,8 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
         let runs = here(&mut mine().filter(|slot| !completed.contains_key(slot)));
         let done = here(&mut mine().filter(|slot| completed.contains_key(slot)));
         let place = placement.room.place(node)?;
-        let stays = here(&mut decided.stays.iter().filter(|(_, holder)| *holder == node).map(|(slot, _)| *slot));
+        let stays =
+            here(&mut decided.stays.iter().filter(|(_, holder)| *holder == node).map(|(slot, _)| *slot));
         if !runs.is_empty() || !done.is_empty() || !stays.is_empty() {
             let drained = placement.room.is_drained(place);
             return Some(said(&runs, &done, &leaving(decided, &stays), drained));
@@ -68,7 +69,8 @@ fn restore<'a>(placement: &mut Placement<'a>, world: &World<'a>, decision: &Deci
             }
         }
         let port = placement.apps[index].release.port;
-        for place in decided.stays.values().filter_map(|node| placement.room.place(node)).collect::<Vec<_>>() {
+        for place in decided.stays.values().filter_map(|node| placement.room.place(node)).collect::<Vec<_>>()
+        {
             placement.room.reserve_port(place, port);
         }
     }

@@ -78,6 +78,8 @@ pub enum Command {
     Ticket(c::ticket::Args),
     /// Say whose plans are obeyed
     Operator(c::operators::Args),
+    /// Show the mesh's root, and replace it
+    Root(c::root::Args),
     /// Look into the links between nodes
     Net(c::net::Args),
     /// Show and settle what was written on two sides of a cut

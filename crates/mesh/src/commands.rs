@@ -29,6 +29,7 @@ pub mod release;
 pub mod repo;
 pub mod restart;
 pub mod rollback;
+pub mod root;
 pub mod run;
 pub mod scale;
 pub mod status;
@@ -52,6 +53,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Nodes(args) => nodes::run(context, args),
         Command::Ticket(args) => ticket::run(context, args),
         Command::Operator(args) => operators::run(context, args),
+        Command::Root(args) => root::run(context, args),
         Command::Net(args) => net::run(context, args),
         Command::Conflicts(args) => conflicts::run(context, args),
         Command::Context(args) => contexts::run(context, args),

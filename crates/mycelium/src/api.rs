@@ -7,8 +7,8 @@ mod openapi;
 mod types;
 
 pub use mesh::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, Side, TicketMade,
-    TicketStatus, TicketWish, Written,
+    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
+    TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;
 pub use types::{

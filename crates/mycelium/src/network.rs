@@ -6,6 +6,7 @@ mod admission;
 mod door;
 mod driver;
 mod listen;
+mod moving;
 mod remote;
 mod renewal;
 mod safe;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use fabric::Fabric;
 use fabric::net::{Input, Net, PeerId};
 use hyphae::{DATAGRAM, Limits, Overlay, Protocol};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use types::{PublicKey, Signer as _};
 
@@ -57,7 +58,9 @@ pub(crate) struct Network {
     pub(crate) overlay: Overlay,
     pub(crate) presence: Presence,
     pub(crate) desk: Arc<Desk>,
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// Where others are told that we are.
+    pub(crate) addresses: Arc<watch::Sender<Vec<SocketAddr>>>,
+    advertise: Vec<SocketAddr>,
     inputs: mpsc::Sender<Input>,
 }
 
@@ -130,8 +133,15 @@ impl Network {
             // A full queue means that we are late; then reconciliation brings it to the others.
             let _ = herald.try_send(Input::Publish(Box::new(record)));
         }));
-        let network = Self { overlay, presence, desk, addresses, inputs };
+        let addresses = Arc::new(watch::Sender::new(addresses));
+        let advertise = advertise.to_vec();
+        let network = Self { overlay, presence, desk, addresses, advertise, inputs };
         network.meet(seeds, tasks);
+        let moving = network.clone();
+        tasks.spawn(async move {
+            moving::follow(&moving).await;
+            "addresses of this machine"
+        });
         let renewing = network.clone();
         tasks.spawn(async move {
             renewal::follow(&renewing).await;

@@ -52,6 +52,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/tickets/remove", post(mesh::remove_ticket))
         .route("/v1/operators", get(mesh::operators))
         .route("/v1/records/{kind}/{name}", get(mesh::record))
+        .route("/v1/roots", get(mesh::roots))
         .route("/v1/conflicts", get(mesh::conflicts))
         .route("/v1/written-by/{key}", get(mesh::written_by))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))

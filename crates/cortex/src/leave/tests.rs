@@ -89,7 +89,8 @@ fn a_drained_node_gives_a_replica_up_once_another_serves_and_gets_no_new_one() {
     let decision = mesh.decide();
     assert!(decision.of_node(&node_name("node-1")).is_empty(), "nothing is started there");
     assert_eq!(decision.stays_of(&node_name("node-1")), [(billing.clone(), 0)].into());
-    let said = |mesh: &Mesh, on: &str| verdicts(&mesh.world(), &mesh.decide(), &billing)[&node_name(on)].clone();
+    let said =
+        |mesh: &Mesh, on: &str| verdicts(&mesh.world(), &mesh.decide(), &billing)[&node_name(on)].clone();
     assert_eq!(said(&mesh, "node-1"), "serves slot 0 until node-2 does; drained");
 
     let mut heir = endpoint("billing", "node-2", 0);
@@ -116,7 +117,10 @@ fn where_nothing_else_fits_a_replica_stays_and_the_node_says_so() {
     assert_eq!(mesh.decide(), decision);
     let why = verdicts(&mesh.world(), &decision, &app("billing"));
     let slot = mesh.endpoints.iter().find(|e| e.node_id.as_str() == "node-1").unwrap().slot;
-    assert_eq!(why[&node_name("node-1")], format!("runs slot {slot}; drained, and no other node can take it"));
+    assert_eq!(
+        why[&node_name("node-1")],
+        format!("runs slot {slot}; drained, and no other node can take it")
+    );
     assert_eq!(why[&node_name("node-2")], format!("runs slot {}", 1 - slot));
 
     mesh.nodes.push(node("node-3"));

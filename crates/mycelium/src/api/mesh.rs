@@ -148,6 +148,20 @@ pub struct RecordAt {
     pub value: Option<serde_json::Value>,
 }
 
+/// `GET /v1/roots`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RootsAt {
+    /// The genesis and the successions since (PEM).
+    pub roots: String,
+    /// The ids of what roots said and that holds: to be kept by a new one.
+    pub said: Vec<Digest>,
+    /// The generation that the next `root` record must have.
+    pub next_generation: u64,
+    /// The nodes that may let others in.
+    pub issuers: Vec<NodeName>,
+}
+
 /// One side of a conflict.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

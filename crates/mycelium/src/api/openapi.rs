@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::mesh::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, Pong, RecordAt, TicketMade, TicketStatus,
+    Conflict, MemberStatus, NetworkStatus, OperatorStatus, Pong, RecordAt, RootsAt, TicketMade, TicketStatus,
     TicketWish, Written,
 };
 use super::types::{
@@ -80,6 +80,7 @@ const OPERATIONS: &[Operation] = &[
     post("/v1/tickets/remove", "Make a ticket void", Some((JSON, of::<types::PublicKey>)), of::<bool>),
     get("/v1/operators", "Whose plans are obeyed", of::<Vec<OperatorStatus>>),
     get("/v1/records/{kind}/{name}", "What an operator said under a name", of::<RecordAt>),
+    get("/v1/roots", "On whose word the mesh rests", of::<RootsAt>),
     get("/v1/conflicts", "What was written on two sides of a cut", of::<Vec<Conflict>>),
     get("/v1/written-by/{key}", "Which records a key wrote", of::<Written>),
     post("/v1/shutdown", "End this mesh, or hand it over", Some((JSON, of::<Shutdown>)), of::<VersionInfo>),

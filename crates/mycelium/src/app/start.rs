@@ -261,7 +261,8 @@ fn tunnels(state: &State) -> Tunnels {
 
 /// Where others reach the node, as it says of itself.
 fn addresses_of(network: Option<&Network>) -> Vec<String> {
-    let addresses = network.map(|network| network.addresses.iter().map(ToString::to_string).collect());
+    let addresses =
+        network.map(|network| network.addresses.borrow().iter().map(ToString::to_string).collect());
     addresses.unwrap_or_default()
 }
 

@@ -51,6 +51,11 @@ impl Client {
         self.get(&format!("/v1/records/{kind}/{}", name.as_str())).await
     }
 
+    /// On whose word the mesh rests.
+    pub async fn roots(&self) -> Result<api::RootsAt, ClientError> {
+        self.get("/v1/roots").await
+    }
+
     /// What was written on two sides of a cut.
     pub async fn conflicts(&self) -> Result<Vec<api::Conflict>, ClientError> {
         self.get("/v1/conflicts").await

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use fabric::net::Input;
 use fabric::{Fabric, Key, Kind, MAX_RECORD, Owner, Record, RecordName};
 use hyphae::{Overlay, Protocol, Stream};
-use soul::{Answer, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, SecretKey, TicketBook};
+use soul::{
+    Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, SecretKey,
+    TicketBook,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
-use types::{Namespace, NodeName, PublicKey};
+use types::{Namespace, NodeName, PublicKey, Signer as _};
 
 use super::{ADMIT, Door, JOIN, Network};
 use crate::clock::SystemClock;
@@ -59,12 +62,12 @@ impl Desk {
             tracing::warn!(peer = %peer.fingerprint(), "failed to answer a node that wants in: {error}");
             Answer::Refused(Reason::CannotIssue)
         };
-        let certificate = match self.papers.issuer() {
+        let certificate = match self.certificate() {
             Ok(Some(certificate)) => certificate,
             Ok(None) => {
                 return refuse("this node is no issuer: `mesh node issuer add` makes it one".to_owned());
             }
-            Err(error) => return refuse(error.to_string()),
+            Err(error) => return refuse(error),
         };
         let Some(roots) = self.fabric.roots() else { return refuse("this mesh has no root".to_owned()) };
         let authority = self.fabric.authority();
@@ -82,6 +85,14 @@ impl Desk {
             Request::Renew(chain) => issuer.renew(chain, peer, now),
         };
         answer.unwrap_or_else(|error| refuse(error.to_string()))
+    }
+
+    /// What makes this node an issuer: what the root said last, or what it had at its founding.
+    pub(crate) fn certificate(&self) -> Result<Option<Certificate>, String> {
+        match self.fabric.view().issuers.get(&self.key.public_key()) {
+            Some(said) => Certificate::from_pem(&said.value.certificate).map(Some).map_err(|e| e.to_string()),
+            None => self.papers.issuer().map_err(|e| e.to_string()),
+        }
     }
 
     /// Whether there is time for one more stranger.

@@ -76,7 +76,7 @@ async fn from_others(network: &Network, chain: &Chain, before: Option<String>) -
 /// An issuer asks nobody.
 fn for_itself(network: &Network, roots: &Roots) -> Result<Welcome, Option<String>> {
     let desk = &network.desk;
-    let certificate = desk.papers.issuer().map_err(|e| Some(e.to_string()))?.ok_or(None)?;
+    let certificate = desk.certificate().map_err(Some)?.ok_or(None)?;
     let authority = desk.fabric.authority();
     let issuer = Issuer {
         key: &*desk.key,

@@ -13,11 +13,14 @@ use types::{Namespace, NodeName, PublicKey, Signer as _};
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, Side, TicketMade,
-    TicketStatus, TicketWish, Written,
+    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
+    TicketMade, TicketStatus, TicketWish, Written,
 };
 use crate::network::Network;
 use crate::presence::Standing;
+
+/// What the one `root` record is called.
+const ROOT: &str = "root";
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -69,7 +72,7 @@ pub(super) async fn network(State(state): State<ApiState>) -> Answer<NetworkStat
     Ok(Json(NetworkStatus {
         node_id: network.desk.name.clone(),
         public_key: network.desk.key.public_key(),
-        addresses: network.addresses.clone(),
+        addresses: network.addresses.borrow().clone(),
         peers: peers.collect(),
     }))
 }
@@ -101,15 +104,16 @@ pub(super) async fn new_ticket(
     let now = state.clock.now();
     let made = tokio::task::spawn_blocking(move || {
         let desk = &network.desk;
-        let certificate = desk.papers.issuer().map_err(ApiError::internal)?;
+        let certificate = desk.certificate().map_err(ApiError::internal)?;
         let (Some(_), Some(roots)) = (certificate, desk.fabric.roots()) else {
             return Err(ApiError::new(StatusCode::CONFLICT, format!("{} is no issuer", desk.name)).hint(
                 format!("ask an issuer (`mesh nodes`), or make it one: `mesh node issuer add {}`", desk.name),
             ));
         };
         let life = Duration::from_millis(wish.ttl_ms);
+        let addresses = network.addresses.borrow().clone();
         let (genesis, key) = (*roots.genesis(), desk.key.public_key());
-        let made = desk.tickets.issue(genesis, key, network.addresses.clone(), now, life);
+        let made = desk.tickets.issue(genesis, key, addresses, now, life);
         let ticket = made.map_err(|e| ApiError::bad_request(format!("failed to {e}")))?;
         Ok(TicketMade { ticket: ticket.to_text().to_string(), id: ticket.id(), expires: ticket.not_after() })
     });
@@ -170,6 +174,22 @@ pub(super) async fn record(
         next_generation: state.fabric.next_generation(&key),
         id: held.as_ref().map(Record::id),
         value: held.as_ref().and_then(value_of),
+    }))
+}
+
+/// `GET /v1/roots`
+pub(super) async fn roots(State(state): State<ApiState>) -> Answer<RootsAt> {
+    network_of(&state)?;
+    let view = state.fabric.view();
+    let roots = state.fabric.roots().ok_or_else(|| ApiError::internal("this mesh has no root"))?;
+    let said =
+        view.operators.values().map(|entry| entry.id).chain(view.issuers.values().map(|entry| entry.id));
+    let root: RecordName = ROOT.parse().map_err(ApiError::internal)?;
+    Ok(Json(RootsAt {
+        roots: roots.to_pem(),
+        said: said.collect(),
+        next_generation: state.fabric.next_generation_of(Kind::Root, root),
+        issuers: view.issuers.values().map(|entry| entry.value.node_id.clone()).collect(),
     }))
 }
 

@@ -82,7 +82,8 @@ pub async fn mesh_with<const N: usize>(
 impl Mesh {
     async fn machine(&self, name: NodeName, seed: u8) -> Machine {
         let nodes = self.keys.iter().map(|(name, key)| (name.clone(), key.public_key())).collect();
-        let authority = Authority { operators: [self.operator.public_key()].into(), nodes, ..Authority::default() };
+        let authority =
+            Authority { operators: [self.operator.public_key()].into(), nodes, ..Authority::default() };
         let set_up = fabric::Config { mesh: MeshId::from_bytes([5; 32]), authority, journal: None };
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).unwrap();
         let digest = Digest::from_bytes([7; 32]);
