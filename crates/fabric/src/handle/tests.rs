@@ -6,6 +6,7 @@ use crate::testing::*;
 use crate::{Kind, PlanChange, RecordName, Refused};
 
 mod disk;
+mod rules;
 mod subscribers;
 
 /// Far longer than anything here takes; a test that needs it has failed.

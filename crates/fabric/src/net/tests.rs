@@ -1,5 +1,6 @@
 //! A few nodes by hand: what is refused, from whom, and what never goes further. Whole meshes are simulated in `sim`.
 
+mod early;
 mod forms;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,63 @@
+//! A node that has nothing learns everything from one peer, though what is allowed depends on what it learns.
+
+use super::*;
+use crate::testing::papers::{
+    self, ISSUERS, NODES, OPERATORS, endpoint_by, give, give_all, member, operator, plan_by, public,
+};
+use crate::{Authority, Core, Record};
+
+/// A node whose papers let it speak with the first two of the mesh, and nothing else.
+fn side(number: u8, records: &[Record]) -> Side {
+    let nodes = [1, 2].map(|n| (node_name(&format!("node-{n}")), public(NODES[n - 1]))).into();
+    let mut core = Core::new(papers::mesh(), Authority { nodes, ..papers::authority() }, now());
+    give_all(&mut core, records);
+    let config = Config {
+        id: public(NODES[usize::from(number) - 1]).into(),
+        name: node_name(&format!("node-{number}")),
+        addresses: vec![([127, 0, 0, 1], 7000 + u16::from(number)).into()],
+        generation: now().as_millis(),
+        seed: [number; 32],
+    };
+    Side { net: Net::new(config, Duration::ZERO), core, woken: None }
+}
+
+#[test]
+fn what_came_before_its_writer_was_known_comes_again_at_once() {
+    let mut records: Vec<Record> = OPERATORS.map(operator).into();
+    // More than one question asks for, so that they come in many messages.
+    records.extend((0..900).map(|n| plan_by(OPERATORS[n % 2], &format!("app-{n}"), 1, 1)));
+    records.push(member(ISSUERS[0], NODES[2], "node-3", 0, 1));
+    records.extend((0..200).map(|n| endpoint_by(NODES[2], "node-3", &format!("billing-{n}"), n + 2)));
+    let mut sides = [side(1, &records), side(2, &[])];
+    let joins = [0, 1].map(|i| {
+        let first = public(NODES[0]).into();
+        (sides[i].net.me().id, sides[i].step(Input::Join(vec![first]), Duration::ZERO))
+    });
+    run(&mut sides, joins.into(), Duration::from_secs(4));
+    assert!(sides[1].core.records().eq(sides[0].core.records()));
+    assert_eq!(sides[1].core.authority(), sides[0].core.authority());
+    assert_eq!(sides[1].core.records().count(), records.len());
+}
+
+#[test]
+fn what_was_refused_for_what_is_gone_is_asked_for_again() {
+    let (good, bad) = (plan_by(OPERATORS[1], "billing", 1, 1), plan_by(OPERATORS[0], "billing", 9, 1));
+    let both: Vec<Record> = OPERATORS.map(operator).into();
+    let mut sides = [side(1, &both), side(2, &both)];
+    give(&mut sides[0].core, &good).unwrap();
+    give(&mut sides[1].core, &bad).unwrap();
+    let joins = [0, 1].map(|i| {
+        let first = public(NODES[0]).into();
+        (sides[i].net.me().id, sides[i].step(Input::Join(vec![first]), Duration::ZERO))
+    });
+    run(&mut sides, joins.into(), Duration::from_secs(20));
+    assert!(sides.iter().all(|side| side.core.by_id(bad.id()).is_some()));
+    // Whoever still has what was driven out can bring it back as soon as the thief's key is removed.
+    let removal = papers::operator_by(papers::ROOT, OPERATORS[0], 2, Some(&[]));
+    sides[0].net.reconcile.refuse(good.id(), Duration::from_secs(20));
+    give(&mut sides[0].core, &removal).unwrap();
+    let out = sides[0].step(Input::Publish(Box::new(removal)), Duration::from_secs(20));
+    assert!(!sides[0].net.reconcile.refuses(&good.id()));
+    run(&mut sides, vec![(public(NODES[0]).into(), out)], Duration::from_secs(21));
+    assert!(sides[1].core.by_id(bad.id()).is_none());
+}
