@@ -5,7 +5,8 @@
 //! clock, opens nothing and waits for nothing; chance comes from a seed.
 //!
 //! The order of an update, so that no request can fail: green is prepared, spawned and probed beside blue;
-//! in the step in which it is found ready its record becomes `ready` and blue's `draining`, in this order.
+//! in the step in which it is found ready its record becomes `ready` and blue's `draining`, in this order, and only
+//! then is the edge told to let go of blue: it knows green by then.
 //! Blue's process stays for the warm-up, in which it becomes `ready` again at once should green die; after
 //! it, and once the edge has let go of blue's last request (bounded by the grace), blue is terminated.
 //! A fixed port, or a job, leaves no room for two: green is prepared, blue drained and stopped, green spawned.
@@ -63,6 +64,7 @@ pub struct Core {
     /// Apps to look at before this input is dealt with.
     dirty: BTreeSet<AppName>,
     actions: Vec<Action>,
+    drainings: Vec<Action>,
     cleanings: Vec<Action>,
 }
 
@@ -86,6 +88,7 @@ impl Core {
             reported: BTreeMap::new(),
             dirty: BTreeSet::new(),
             actions: Vec::new(),
+            drainings: Vec::new(),
             cleanings: Vec::new(),
         }
     }
@@ -101,6 +104,8 @@ impl Core {
                 self.publish(&app);
             }
         }
+        // The edge learns of who replaces the drained from records.
+        self.actions.append(&mut self.drainings);
         // What a record says of an end must be said before the keeper may forget that end.
         self.actions.append(&mut self.cleanings);
         std::mem::take(&mut self.actions)

@@ -303,7 +303,7 @@ impl Core {
             let deadline = now + replica.launch.grace();
             replica.phase = Phase::Draining(Drain { not_before: now + hold, deadline, drained: false });
             let app = replica.launch.app.clone();
-            self.act(Action::Drain(app.clone(), name.clone(), drain));
+            self.drainings.push(Action::Drain(app.clone(), name.clone(), drain));
             self.emit(telemetry::EventKind::DrainStart, &app, Some(name), "finishes its open requests");
         } else {
             // Nobody sends it requests; there is nothing to wait for but the warm-up of its heir.

@@ -47,14 +47,16 @@ fn green_becomes_ready_before_blue_begins_to_drain() {
         let green = rig.spawn();
         let (id, _) = rig.took_probe();
         let actions = rig.handle(Input::Probed(id, Ok(())));
-        let registered: Vec<_> = actions
+        let steps: Vec<_> = actions
             .iter()
             .filter_map(|action| match action {
-                Action::Register(record) => Some(&record.replica),
+                Action::Register(record) => Some((record.state == Ready, &record.replica)),
+                Action::Drain(_, replica, _) => Some((false, replica)),
                 _ => None,
             })
             .collect();
-        assert_eq!(registered, [&green.replica, &blue.replica]);
+        let (up, down) = ((true, &green.replica), (false, &blue.replica));
+        assert_eq!(steps, [up, down, down], "and the edge is told last");
         rig.took_drain();
         rig.pass(Duration::from_secs(10));
         assert_eq!(rig.took_stop(), blue);
