@@ -29,6 +29,7 @@ mod routes;
 mod server;
 mod settle;
 mod sockets;
+pub mod spores;
 mod status;
 mod takeover;
 mod tls;

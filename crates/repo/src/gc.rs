@@ -9,15 +9,17 @@ use std::time::{Duration, SystemTime};
 
 use types::Digest;
 
+use crate::exchange::partial;
 use crate::temp::{self, sync_dir};
 use crate::{Error, Repo, Stored};
 
 impl Repo {
     /// Removes every spore that `keep` doesn't want and that was last put at least `min_age` ago, and
-    /// what dead writers left; returns what was removed. A put that runs meanwhile loses nothing.
+    /// what dead writers left, fetches that nobody went on with included; returns the spores that were removed. A put that runs meanwhile loses nothing.
     pub fn gc(&self, keep: &dyn Fn(&Digest) -> bool, min_age: Duration) -> Result<Vec<Stored>, Error> {
         let dir = self.dir();
         temp::sweep(dir)?;
+        partial::sweep(self, keep, min_age)?;
         let lock = self.lock_file()?;
         lock.lock().map_err(Error::io("lock the repo", dir))?;
         // Ages are read under the lock, hence after every put that has refreshed one.

@@ -6,6 +6,7 @@
 //! a spore, and decides nothing about trust: whoever runs one checks it while extracting it.
 
 mod error;
+pub mod exchange;
 mod gc;
 mod list;
 mod put;

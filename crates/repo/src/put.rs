@@ -31,6 +31,16 @@ impl Repo {
         let mut temp =
             Temp::create(dir, self.temp()).map_err(|e| self.write_error("create a file in", e, 0))?;
         let (digest, bytes) = self.copy(&mut source, &mut temp)?;
+        self.enter(&mut temp, digest, bytes)
+    }
+
+    /// Syncs a file whose content is known, and gives it its name.
+    pub(crate) fn enter(
+        &self,
+        temp: &mut Temp,
+        digest: Digest,
+        bytes: u64,
+    ) -> Result<(Digest, PathBuf), Error> {
         let place = self.place(&digest);
         let _lock = self.lock_shared()?;
         let replace = match self.standing(&digest)? {
@@ -120,7 +130,8 @@ impl Repo {
         Ok((digest, place))
     }
 
-    fn write_error(&self, doing: &'static str, source: io::Error, written: u64) -> Error {
+    /// A failed write: what is full, if that is why.
+    pub(crate) fn write_error(&self, doing: &'static str, source: io::Error, written: u64) -> Error {
         let reason = match source.kind() {
             io::ErrorKind::StorageFull => "the disk is full",
             io::ErrorKind::QuotaExceeded => "the quota is used up",

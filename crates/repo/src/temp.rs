@@ -62,6 +62,11 @@ impl Temp {
         }
     }
 
+    /// A file that has a name of another kind, and is locked by whoever writes it.
+    pub fn adopt(file: File, dir: &Path, name: PathBuf) -> Self {
+        Self { file, dir: dir.to_owned(), name: Some(name) }
+    }
+
     /// Makes the content durable and read-only.
     pub fn seal(&self) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(0o444))?;
@@ -156,7 +161,7 @@ fn fresh_name(dir: &Path) -> io::Result<PathBuf> {
 }
 
 /// Whether `path` still leads to the very file that is open.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(meta) => Ok((meta.dev(), meta.ino()) == (open.dev(), open.ino())),

@@ -26,7 +26,7 @@ fn open(dir: &Path, kind: Kind) -> Repo {
 }
 
 /// Every name in the folder but the lock's.
-fn names(dir: &Path) -> Vec<String> {
+pub fn names(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| name != ".lock").collect();
     names.sort();
