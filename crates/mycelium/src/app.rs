@@ -3,6 +3,7 @@
 mod agents;
 mod doors;
 mod end;
+mod outside;
 mod papers;
 mod start;
 

@@ -29,12 +29,12 @@ mod routes;
 mod server;
 mod settle;
 mod sockets;
-pub mod spores;
+mod spores;
 mod status;
 mod takeover;
 mod tls;
 mod traffic;
-pub mod tunnel;
+mod tunnel;
 
 pub use app::{App, Outcome, Remains, RunError};
 pub use config::{Config, StartError};

@@ -164,6 +164,11 @@ impl Network {
         });
     }
 
+    /// Where others are told that we are, as the node says of itself.
+    pub(crate) fn announced(&self) -> Vec<String> {
+        self.addresses.borrow().iter().map(ToString::to_string).collect()
+    }
+
     async fn tell(&self, input: Input) {
         // It fails only when everything ends.
         let _ = self.inputs.send(input).await;

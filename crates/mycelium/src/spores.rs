@@ -1,11 +1,15 @@
 //! Spores over the overlay: the protocol that serves them, and the peers they are fetched from.
 
+mod fetching;
+
 use std::io;
 use std::sync::Arc;
 
 use hyphae::{Overlay, Protocol, Stream};
 use repo::exchange::{Duplex, Exchange, Holders, Opening, PROTOCOL};
 use types::{Digest, PublicKey};
+
+pub(crate) use fetching::Fetcher;
 
 /// Serves the spores of an exchange: to be given to the overlay under [`PROTOCOL`]. Who may ask is the gate's to say.
 #[must_use]

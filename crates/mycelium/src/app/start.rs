@@ -23,6 +23,7 @@ use types::NodeName;
 use super::App;
 use super::agents::{Shared as Deps, start_agents};
 use super::doors::{Doors, default_workers, reachable};
+use super::outside::Outside;
 use super::papers;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
@@ -30,14 +31,14 @@ use crate::config::{Config, StartError};
 use crate::events::EventLog;
 use crate::journal::RedbJournal;
 use crate::lock::{Held, StateLock};
-use crate::network::{Network, RemoteApi};
+use crate::network::Network;
 use crate::nodes::Nodes;
 use crate::presence::Presence;
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
-use crate::tunnel::{self, Tunnels, Ways};
-use crate::{admin, clock, counters, identity, network, settle, sockets, takeover, tls};
+use crate::tunnel::Ways;
+use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
@@ -69,11 +70,8 @@ impl App {
         let edge = make_edge(&config)?;
         let doors = Doors::open(&config, &keeper).await?;
         let admin = open_admin(&keeper, config.admin).await?;
-        let tunnels = config.member.as_ref().map(|_| tunnels(&state));
-        let ways = tunnels.clone().map_or_else(Ways::alone, |tunnels| {
-            let presence = state.presence.clone();
-            Ways::over(tunnels, move |node| presence.site(node))
-        });
+        let outside = config.member.clone().map(|member| Outside::new(member, &state));
+        let ways = outside.as_ref().map_or_else(Ways::alone, |outside| outside.ways(&state.presence));
         let routing = Arc::new(Routing::new(state.fabric.clone(), edge.clone(), ways));
         let deps = Deps {
             fabric: state.fabric.clone(),
@@ -81,15 +79,21 @@ impl App {
             keeper: keeper_config,
             repo: state.repo.clone(),
             trust: state.trust.clone(),
-            traffic: EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels: tunnels.clone() },
+            traffic: EdgeTraffic {
+                edge: edge.clone(),
+                routing: routing.clone(),
+                tunnels: outside.as_ref().map(Outside::tunnels),
+            },
             events: state.events.clone(),
         };
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
-        let remote = RemoteApi::default();
-        let network = start_network(&config, &state, tunnels.as_ref(), &remote, &mut tasks).await?;
-        let agents =
-            start_agents(&config, deps, &state.nodes, (&edge_url, addresses_of(network.as_ref()))).await?;
+        let network = match &outside {
+            Some(outside) => Some(outside.start(&config, &state, &mut tasks).await?),
+            None => None,
+        };
+        let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
+        let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
         known_again(&state.fabric).await;
         routing.catch_up();
 
@@ -116,7 +120,9 @@ impl App {
             network,
         });
         doors.serve(&edge)?;
-        remote.serve(server::remote_router(ApiState { shared: shared.clone() }));
+        if let Some(outside) = outside {
+            outside.serve(&shared, &mut tasks);
+        }
         let socket = spawn_tasks(&shared, admin.map(|(_, listener)| listener), &mut tasks)?;
         let (fabric, events, lock) = (state.fabric, state.events, Some(state.lock));
         let keep_workloads = config.keep_workloads;
@@ -147,16 +153,16 @@ impl App {
 }
 
 /// What lies on disk, opened.
-struct State {
+pub(super) struct State {
     lock: StateLock,
     predecessor: Option<takeover::Predecessor>,
-    nodes: Nodes,
-    fabric: Fabric,
+    pub(super) nodes: Nodes,
+    pub(super) fabric: Fabric,
     planner: Arc<Planner>,
-    events: EventLog,
-    repo: Repo,
+    pub(super) events: EventLog,
+    pub(super) repo: Repo,
     trust: Arc<TrustStore>,
-    presence: Presence,
+    pub(super) presence: Presence,
 }
 
 impl State {
@@ -221,49 +227,6 @@ fn open_fabric(config: &Config, mesh: &identity::MeshFile, nodes: &Nodes) -> Res
         tracing::warn!(%refused, "a stored record does not hold any more");
     }
     Ok(fabric)
-}
-
-/// The node's end of the network, where there is one.
-async fn start_network(
-    config: &Config,
-    state: &State,
-    tunnels: Option<&Tunnels>,
-    remote: &RemoteApi,
-    tasks: &mut JoinSet<&'static str>,
-) -> Result<Option<Network>, StartError> {
-    let Some(member) = &config.member else { return Ok(None) };
-    let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
-    let mut protocols = vec![(network::API.to_owned(), remote.protocol())];
-    protocols.extend(tunnels.into_iter().flat_map(Tunnels::protocols));
-    let desk = papers::desk(config, member, key, &state.fabric)?;
-    let set_up = network::SetUp {
-        desk: Arc::new(desk),
-        fabric: state.fabric.clone(),
-        presence: state.presence.clone(),
-        events: state.events.clone(),
-        listen: &member.listen,
-        advertise: &member.advertise,
-        seeds: papers::seeds(member, &state.fabric),
-        protocols,
-    };
-    let network = Network::start(set_up, tasks).await?;
-    if let Some(tunnels) = tunnels {
-        tunnels.attach(network.overlay.clone());
-    }
-    Ok(Some(network))
-}
-
-/// Tunnels to the replicas of this process' nodes.
-fn tunnels(state: &State) -> Tunnels {
-    let presence = state.presence.clone();
-    Tunnels::of_nodes(state.fabric.clone(), move |node| presence.is_own(node), tunnel::Limits::default())
-}
-
-/// Where others reach the node, as it says of itself.
-fn addresses_of(network: Option<&Network>) -> Vec<String> {
-    let addresses =
-        network.map(|network| network.addresses.borrow().iter().map(ToString::to_string).collect());
-    addresses.unwrap_or_default()
 }
 
 fn edge_status(config: &Config, addresses: &[SocketAddr], outside: SocketAddr) -> EdgeStatus {

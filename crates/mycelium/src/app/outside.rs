@@ -1,0 +1,96 @@
+//! What this process shares with the other nodes of a mesh of many: links, tunnels, spores, the API.
+
+use std::sync::Arc;
+
+use repo::exchange::{self, Exchange};
+use tokio::task::JoinSet;
+
+use super::papers;
+use super::start::State;
+use crate::config::{Config, StartError};
+use crate::member::NodeFile;
+use crate::network::{self, Network, RemoteApi};
+use crate::presence::Presence;
+use crate::server::{self, ApiState, Shared};
+use crate::spores::{self, Fetcher};
+use crate::tunnel::{self, Tunnels, Ways};
+
+/// The parts that others reach, before and after the overlay runs.
+pub(super) struct Outside {
+    member: NodeFile,
+    tunnels: Tunnels,
+    remote: RemoteApi,
+    exchange: Exchange,
+}
+
+impl Outside {
+    /// Nothing is reachable yet.
+    pub(super) fn new(member: NodeFile, state: &State) -> Self {
+        let presence = state.presence.clone();
+        let is_own = move |node: &types::NodeName| presence.is_own(node);
+        Self {
+            member,
+            tunnels: Tunnels::of_nodes(state.fabric.clone(), is_own, tunnel::Limits::default()),
+            remote: RemoteApi::default(),
+            exchange: Exchange::new(state.repo.clone(), exchange::Limits::default()),
+        }
+    }
+
+    /// How the edge gets to replicas elsewhere.
+    pub(super) fn ways(&self, presence: &Presence) -> Ways {
+        let presence = presence.clone();
+        Ways::over(self.tunnels.clone(), move |node| presence.site(node))
+    }
+
+    pub(super) fn tunnels(&self) -> Tunnels {
+        self.tunnels.clone()
+    }
+
+    /// Opens the overlay: links, records and traffic from now on.
+    pub(super) async fn start(
+        &self,
+        config: &Config,
+        state: &State,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Result<Network, StartError> {
+        let member = &self.member;
+        let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
+        let mut protocols = vec![
+            (network::API.to_owned(), self.remote.protocol()),
+            (exchange::PROTOCOL.to_owned(), spores::protocol(self.exchange.clone())),
+        ];
+        protocols.extend(self.tunnels.protocols());
+        let set_up = network::SetUp {
+            desk: Arc::new(papers::desk(config, member, key, &state.fabric)?),
+            fabric: state.fabric.clone(),
+            presence: state.presence.clone(),
+            events: state.events.clone(),
+            listen: &member.listen,
+            advertise: &member.advertise,
+            seeds: papers::seeds(member, &state.fabric),
+            protocols,
+        };
+        let network = Network::start(set_up, tasks).await?;
+        self.tunnels.attach(network.overlay.clone());
+        Ok(network)
+    }
+
+    /// Answers operators elsewhere, and fetches what is to run here.
+    pub(super) fn serve(self, shared: &Arc<Shared>, tasks: &mut JoinSet<&'static str>) {
+        self.remote.serve(server::remote_router(ApiState { shared: Arc::clone(shared) }));
+        let Some(network) = &shared.network else { return };
+        let fetcher = Fetcher {
+            node: self.member.name,
+            fabric: shared.fabric.clone(),
+            planner: Arc::clone(&shared.planner),
+            presence: shared.presence.clone(),
+            exchange: self.exchange,
+            overlay: network.overlay.clone(),
+            arrivals: shared.arrivals.clone(),
+        };
+        tasks.spawn(async move {
+            fetcher.follow().await;
+            "spores from other nodes"
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! Spores that this node is to run and doesn't have are fetched from those that do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{Arrivals, Planner};
+use fabric::{Fabric, View};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hyphae::Overlay;
+use repo::exchange::{Exchange, FetchError, Fetched, Holders};
+use types::{Digest, NodeName, PublicKey};
+
+use crate::presence::Presence;
+
+/// How long after a fetch that failed it is tried again, if nothing changes before.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What it takes to fetch.
+pub(crate) struct Fetcher {
+    pub(crate) node: NodeName,
+    pub(crate) fabric: Fabric,
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) presence: Presence,
+    pub(crate) exchange: Exchange,
+    pub(crate) overlay: Overlay,
+    /// Who is told of spores.
+    pub(crate) arrivals: Vec<Arrivals>,
+}
+
+impl Fetcher {
+    /// Fetches until it is dropped.
+    pub(crate) async fn follow(self) {
+        let mut changes = self.fabric.subscribe();
+        let holders = self.holders();
+        let mut fetches = FuturesUnordered::new();
+        let mut wanted = BTreeSet::new();
+        let mut under_way: BTreeMap<Digest, tokio::task::AbortHandle> = BTreeMap::new();
+        loop {
+            tokio::select! {
+                _ = changes.changed() => {}
+                Some((digest, fetched)) = fetches.next() => {
+                    under_way.remove(&digest);
+                    self.fetched(digest, fetched);
+                }
+                // Nothing may change while a holder comes back.
+                () = tokio::time::sleep(RETRY) => {}
+            }
+            let missing = self.missing();
+            under_way.retain(|digest, task| {
+                let still = missing.contains(digest);
+                if !still {
+                    task.abort();
+                }
+                still
+            });
+            for digest in missing {
+                if under_way.contains_key(&digest) {
+                    continue;
+                }
+                if wanted.insert(digest) {
+                    tracing::info!(%digest, "fetching a spore from other nodes");
+                }
+                let (exchange, holders) = (self.exchange.clone(), Arc::clone(&holders));
+                let task = tokio::spawn(async move { exchange.fetch(digest, holders).await });
+                under_way.insert(digest, task.abort_handle());
+                fetches.push(async move { (digest, task.await.ok()) });
+            }
+        }
+    }
+
+    fn fetched(&self, digest: Digest, fetched: Option<Result<Fetched, FetchError>>) {
+        match fetched {
+            Some(Ok(fetched)) => {
+                let pieces: u32 = fetched.from.values().sum();
+                let from = fetched.from.len();
+                tracing::info!(%digest, bytes = fetched.bytes, pieces, from, "fetched a spore");
+                for (peer, why) in &fetched.blamed {
+                    tracing::warn!(peer = %peer.fingerprint(), "a node sent what isn't the spore: {why}");
+                }
+                self.arrivals.iter().for_each(|agent| agent.arrived(digest));
+            }
+            Some(Err(error)) => tracing::warn!("failed to {error}"),
+            // It isn't wanted any more.
+            None => {}
+        }
+    }
+
+    /// What is to run here, of the release that is and of the one that is to come, and isn't in the repo.
+    fn missing(&self) -> BTreeSet<Digest> {
+        let decided = self.planner.decided();
+        let mut missing = BTreeSet::new();
+        for (name, app) in &decided.decision.apps {
+            if !app.slots.values().any(|node| *node == self.node) {
+                continue;
+            }
+            missing.insert(app.release.digest);
+            missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
+        }
+        missing.retain(|digest| self.exchange.repo().path(digest).is_none());
+        missing
+    }
+
+    /// Those that run it know it best; any other may have it all the same.
+    fn holders(&self) -> Arc<dyn Holders> {
+        let (fabric, presence) = (self.fabric.clone(), self.presence.clone());
+        super::holders(self.overlay.clone(), move |digest| {
+            let running = running(&fabric.view(), &presence, digest);
+            let others: Vec<PublicKey> =
+                presence.here().into_iter().filter(|key| !running.contains(key)).collect();
+            running.into_iter().chain(others).collect()
+        })
+    }
+}
+
+/// The nodes that answer and run a replica of a spore.
+fn running(view: &View, presence: &Presence, digest: &Digest) -> Vec<PublicKey> {
+    let on = view.endpoints().filter(|endpoint| endpoint.digest == *digest);
+    let keys: BTreeSet<PublicKey> = on
+        .filter_map(|endpoint| match presence.site(&endpoint.node_id) {
+            crate::tunnel::Site::There(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    keys.into_iter().collect()
+}
