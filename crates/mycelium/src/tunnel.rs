@@ -129,11 +129,6 @@ impl Tunnels {
         let _ = self.inner.overlay.set(overlay);
     }
 
-    /// What is reachable may have changed, say because a node is up or down: the routes are made anew.
-    pub fn stir(&self) {
-        self.inner.there.stir();
-    }
-
     /// Resolves its `changed` when routes have to be made anew.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {

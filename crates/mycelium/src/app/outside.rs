@@ -46,20 +46,21 @@ impl Outside {
         self.tunnels.clone()
     }
 
-    /// Opens the overlay: links, records and traffic from now on.
+    /// Opens the overlay, where there is to be one: links, records and traffic from now on.
     pub(super) async fn start(
-        &self,
+        outside: Option<&Self>,
         config: &Config,
         state: &State,
         tasks: &mut JoinSet<&'static str>,
-    ) -> Result<Network, StartError> {
-        let member = &self.member;
+    ) -> Result<Option<Network>, StartError> {
+        let Some(this) = outside else { return Ok(None) };
+        let member = &this.member;
         let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
         let mut protocols = vec![
-            (network::API.to_owned(), self.remote.protocol()),
-            (exchange::PROTOCOL.to_owned(), spores::protocol(self.exchange.clone())),
+            (network::API.to_owned(), this.remote.protocol()),
+            (exchange::PROTOCOL.to_owned(), spores::protocol(this.exchange.clone())),
         ];
-        protocols.extend(self.tunnels.protocols());
+        protocols.extend(this.tunnels.protocols());
         let set_up = network::SetUp {
             desk: Arc::new(papers::desk(config, member, key, &state.fabric)?),
             fabric: state.fabric.clone(),
@@ -71,8 +72,8 @@ impl Outside {
             protocols,
         };
         let network = Network::start(set_up, tasks).await?;
-        self.tunnels.attach(network.overlay.clone());
-        Ok(network)
+        this.tunnels.attach(network.overlay.clone());
+        Ok(Some(network))
     }
 
     /// Answers operators elsewhere, and fetches what is to run here.

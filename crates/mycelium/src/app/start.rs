@@ -73,25 +73,12 @@ impl App {
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
         let ways = outside.as_ref().map_or_else(Ways::alone, |outside| outside.ways(&state.presence));
         let routing = Arc::new(Routing::new(state.fabric.clone(), edge.clone(), ways));
-        let deps = Deps {
-            fabric: state.fabric.clone(),
-            planner: state.planner.clone(),
-            keeper: keeper_config,
-            repo: state.repo.clone(),
-            trust: state.trust.clone(),
-            traffic: EdgeTraffic {
-                edge: edge.clone(),
-                routing: routing.clone(),
-                tunnels: outside.as_ref().map(Outside::tunnels),
-            },
-            events: state.events.clone(),
-        };
+        let tunnels = outside.as_ref().map(Outside::tunnels);
+        let traffic = EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels };
+        let deps = state.deps(keeper_config, traffic);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
-        let network = match &outside {
-            Some(outside) => Some(outside.start(&config, &state, &mut tasks).await?),
-            None => None,
-        };
+        let network = Outside::start(outside.as_ref(), &config, &state, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
         known_again(&state.fabric).await;
@@ -124,23 +111,20 @@ impl App {
             outside.serve(&shared, &mut tasks);
         }
         let socket = spawn_tasks(&shared, admin.map(|(_, listener)| listener), &mut tasks)?;
-        let (fabric, events, lock) = (state.fabric, state.events, Some(state.lock));
-        let keep_workloads = config.keep_workloads;
         let app = Self {
             agents,
             edge,
-            fabric,
+            fabric: state.fabric,
             keeper,
-            events,
+            events: state.events,
             shared,
             tasks,
             endings,
             _socket: socket,
-            lock,
-            keep_workloads,
+            lock: Some(state.lock),
+            keep_workloads: config.keep_workloads,
         };
-        let (version, nodes, edge) = (&config.version, config.nodes, app.edge_url());
-        app.say(&format!("mesh {version} started, {nodes} nodes, edge at {edge}"));
+        app.say(&format!("mesh {} started, edge at {}", config.version, app.edge_url()));
         if let Some(predecessor) = state.predecessor {
             predecessor.release();
         }
@@ -166,6 +150,19 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What the agents work with.
+    fn deps(&self, keeper: KeeperConfig, traffic: EdgeTraffic) -> Deps {
+        Deps {
+            fabric: self.fabric.clone(),
+            planner: self.planner.clone(),
+            keeper,
+            repo: self.repo.clone(),
+            trust: self.trust.clone(),
+            traffic,
+            events: self.events.clone(),
+        }
+    }
+
     async fn open(config: &Config) -> Result<Self, StartError> {
         config.paths.claim()?;
         let (lock, predecessor) = take_state(config).await?;

@@ -28,7 +28,7 @@ impl Ways {
         Self { site: Box::new(|_| Site::Here), tunnels: None }
     }
 
-    /// `site` says where a node is; whoever changes its answer calls [`Tunnels::stir`].
+    /// `site` says where a node is; whoever changes its answer [touches](fabric::Fabric::touch) the store.
     #[must_use]
     pub fn over(tunnels: Tunnels, site: impl Fn(&NodeName) -> Site + Send + Sync + 'static) -> Self {
         Self { site: Box::new(site), tunnels: Some(tunnels) }

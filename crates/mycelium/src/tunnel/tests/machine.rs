@@ -26,7 +26,6 @@ pub struct Machine {
     pub edge: Edge,
     /// Where the edge listens.
     pub at: SocketAddr,
-    pub tunnels: Tunnels,
     pub traffic: EdgeTraffic,
     fabric: Fabric,
     name: NodeName,
@@ -105,8 +104,8 @@ impl Mesh {
         let followed = Arc::clone(&routing);
         let following = tokio::spawn(async move { followed.follow().await });
         let at = edge.start(Listen::Bind("127.0.0.1:0".parse().unwrap())).unwrap();
-        let traffic = EdgeTraffic { edge: edge.clone(), routing, tunnels: Some(tunnels.clone()) };
-        Machine { overlay, edge, at, tunnels, traffic, fabric, name, sites, following }
+        let traffic = EdgeTraffic { edge: edge.clone(), routing, tunnels: Some(tunnels) };
+        Machine { overlay, edge, at, traffic, fabric, name, sites, following }
     }
 
     /// The record of a replica on `on`, as `readers` get it.
@@ -161,7 +160,7 @@ impl Machine {
     /// Where `other` is from now on, as this one sees it.
     pub fn site(&self, other: &Self, site: Site) {
         self.sites.lock().unwrap().insert(other.name.clone(), site);
-        self.tunnels.stir();
+        self.fabric.touch(Timestamp::from_secs(1));
     }
 
     pub fn id(&self, replica: &str) -> String {
