@@ -238,13 +238,13 @@ impl Core {
             return Ok(receipt);
         }
         self.check_usage(record)?;
-        self.note_head(record);
         let old = self.slots.get(&key).map(|slot| Arc::clone(slot.winner()));
         let verified = Arc::new(verified);
         match self.slots.entry(key.clone()).or_default().take(Arc::clone(&verified)) {
             Taken::Behind(current) => return Err(stale(verified.record(), current)),
             Taken::Held => return Err(held(verified.record())),
             Taken::In { evicted } => {
+                self.note_head(verified.record());
                 self.entered(&verified, out);
                 evicted.iter().for_each(|gone| self.left(gone, out));
             }

@@ -52,3 +52,30 @@ fn plans_that_cannot_be_meant_are_refused_by_field() {
     assert_eq!(refused(|p| drop(p.release.env.insert("A".into(), "x".repeat(40_000)))), "env");
     assert_eq!(refused(|p| (p.release.workload, p.release.port) = (Workload::Job, 80)), "port");
 }
+
+#[test]
+fn what_says_who_may_write_has_the_names_of_the_schemas_and_is_bounded() {
+    let key = "gDT+5nTWFOmdyWAFLoXtFUTgzT3ARIFxlQ5nNZg3cWE=";
+    let read = |removed: bool, keeps: usize| {
+        let value = json!({ "publicKey": key, "name": "ada", "removed": removed, "keeps": vec!["0".repeat(64); keeps] });
+        serde_json::from_value::<Operator>(value).unwrap().validate().map_err(|invalid| invalid.field)
+    };
+    assert_eq!((read(false, 0), read(true, 800)), (Ok(()), Ok(())));
+    assert_eq!((read(false, 1), read(true, 801)), (Err("keeps"), Err("keeps")));
+    let root = |successions: usize, length: usize| {
+        let value = json!({ "successions": vec!["x".repeat(length); successions] });
+        serde_json::from_value::<RootChange>(value).unwrap().validate().is_ok()
+    };
+    assert!(root(32, 1000) && !root(33, 1) && !root(1, 2049));
+    let member: Member =
+        serde_json::from_value(json!({ "nodeID": "node-1", "chain": "x".repeat(5000) })).unwrap();
+    assert_eq!(member.validate().unwrap_err().field, "chain");
+    let revoke = json!({ "publicKey": key, "name": "node-1", "reason": "x".repeat(257) });
+    assert_eq!(serde_json::from_value::<Revoke>(revoke).unwrap().validate().unwrap_err().field, "reason");
+    let issuer = json!({ "nodeID": "node-1", "publicKey": key, "certificate": "x".repeat(2049) });
+    assert_eq!(
+        serde_json::from_value::<Issuer>(issuer).unwrap().validate().unwrap_err().field,
+        "certificate"
+    );
+    serde_json::from_value::<Drain>(json!({ "nodeID": "node-1" })).unwrap().validate().unwrap();
+}

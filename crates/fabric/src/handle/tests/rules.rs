@@ -34,6 +34,9 @@ fn a_node_joins_with_its_chain_and_speaks_from_then_on() {
     let error = fabric.join_as(&name, &taken, &key(NODES[1]), now()).unwrap_err();
     assert!(matches!(&error, Refused::NotAdmitted { .. }), "{error}");
     assert!(fabric.join_as(&name, &renewed, &key(NODES[1]), now()).is_err(), "another's chain");
+    let mut again = endpoint;
+    again.restarts = 1;
+    assert!(fabric.register_endpoint(&again, &node, now()).unwrap().new, "it counts on from its own records");
 }
 
 #[test]

@@ -21,36 +21,45 @@ fn side(number: u8, records: &[Record]) -> Side {
     Side { net: Net::new(config, Duration::ZERO), core, woken: None }
 }
 
+/// Two that have met, and hold nothing else.
+fn two(records: [&[Record]; 2]) -> [Side; 2] {
+    let mut sides = [side(1, records[0]), side(2, records[1])];
+    let joins = [0, 1].map(|i| {
+        let first = public(NODES[0]).into();
+        (sides[i].net.me().id, sides[i].step(Input::Join(vec![first]), Duration::ZERO))
+    });
+    run(&mut sides, joins.into(), Duration::from_secs(20));
+    sides
+}
+
 #[test]
-fn what_came_before_its_writer_was_known_comes_again_at_once() {
+fn one_meeting_brings_everything() {
+    let mut sides = two([&[], &[]]);
     let mut records: Vec<Record> = OPERATORS.map(operator).into();
     // More than one question asks for, so that they come in many messages.
     records.extend((0..900).map(|n| plan_by(OPERATORS[n % 2], &format!("app-{n}"), 1, 1)));
     records.push(member(ISSUERS[0], NODES[2], "node-3", 0, 1));
     records.extend((0..200).map(|n| endpoint_by(NODES[2], "node-3", &format!("billing-{n}"), n + 2)));
-    let mut sides = [side(1, &records), side(2, &[])];
-    let joins = [0, 1].map(|i| {
-        let first = public(NODES[0]).into();
-        (sides[i].net.me().id, sides[i].step(Input::Join(vec![first]), Duration::ZERO))
-    });
-    run(&mut sides, joins.into(), Duration::from_secs(4));
-    assert!(sides[1].core.records().eq(sides[0].core.records()));
+    give_all(&mut sides[0].core, &records);
+
+    let mut writes = Vec::new();
+    let store = CoreAt { core: &mut sides[1].core, now: now(), outputs: &mut writes };
+    let (_, query) = sides[1].net.reconcile.start(public(NODES[0]).into(), &store).unwrap();
+    let input =
+        Input::Received { from: public(NODES[1]).into(), class: Class::Reliable, bytes: query.encode() };
+    let answer = sides[0].step(input, Duration::from_secs(20));
+    run(&mut sides, vec![(public(NODES[0]).into(), answer)], Duration::from_secs(22));
     assert_eq!(sides[1].core.authority(), sides[0].core.authority());
     assert_eq!(sides[1].core.records().count(), records.len());
+    assert!(sides[1].core.records().eq(sides[0].core.records()));
 }
 
 #[test]
 fn what_was_refused_for_what_is_gone_is_asked_for_again() {
     let (good, bad) = (plan_by(OPERATORS[1], "billing", 1, 1), plan_by(OPERATORS[0], "billing", 9, 1));
     let both: Vec<Record> = OPERATORS.map(operator).into();
-    let mut sides = [side(1, &both), side(2, &both)];
-    give(&mut sides[0].core, &good).unwrap();
-    give(&mut sides[1].core, &bad).unwrap();
-    let joins = [0, 1].map(|i| {
-        let first = public(NODES[0]).into();
-        (sides[i].net.me().id, sides[i].step(Input::Join(vec![first]), Duration::ZERO))
-    });
-    run(&mut sides, joins.into(), Duration::from_secs(20));
+    let with = |plan: &Record| [both.clone(), vec![plan.clone()]].concat();
+    let mut sides = two([&with(&good), &with(&bad)]);
     assert!(sides.iter().all(|side| side.core.by_id(bad.id()).is_some()));
     // Whoever still has what was driven out can bring it back as soon as the thief's key is removed.
     let removal = papers::operator_by(papers::ROOT, OPERATORS[0], 2, Some(&[]));
