@@ -31,7 +31,6 @@ use hyphae::{Overlay, Protocol, Stream};
 use tokio::sync::watch;
 use types::{NodeName, PublicKey, Timestamp};
 
-use far::Route;
 use here::Here;
 use there::There;
 
@@ -136,7 +135,8 @@ impl Tunnels {
     }
 
     /// The way to the replica `id` of the node with the key `node`, ready since `since`: the same one each time.
-    pub(crate) fn reach(&self, node: PublicKey, id: &str, since: Timestamp) -> Arc<Route> {
+    #[must_use]
+    pub fn reach(&self, node: PublicKey, id: &str, since: Timestamp) -> Arc<Route> {
         self.inner.there.reach(&self.inner, node, id, since)
     }
 

@@ -14,7 +14,7 @@ use super::wire::{self, Answer};
 use super::{Inner, TUNNEL};
 
 /// The way to one replica.
-pub(crate) struct Route {
+pub struct Route {
     inner: Weak<Inner>,
     node: PublicKey,
     id: String,
@@ -34,7 +34,8 @@ impl Route {
     }
 
     /// Whether another replica is to be used, if there is one.
-    pub(crate) fn is_leaving(&self) -> bool {
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::SeqCst)
     }
 

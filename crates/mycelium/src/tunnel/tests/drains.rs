@@ -79,22 +79,27 @@ async fn updates_under_load_fail_no_request() {
     assert_eq!((stats.apps[&super::machine::app()].errors(), a.edge.stats().apps.len()), (0, 1));
 }
 
-#[tokio::test]
-async fn a_drain_waits_for_an_open_request_of_a_peer() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_an_open_request_of_a_peer_and_for_nothing_else() {
     let (mesh, [a, b]) = mesh().await;
     let (blue, green) = (http1("blue").await, http1("green").await);
     mesh.says(&b, "blue", blue.at, Ready, &[&a, &b]);
     a.has_targets(1).await;
-    let slow = tokio::spawn(async move { Client::connect(a.at).await.ask("POST", "/slow", "").await });
+    let at = a.at;
+    let slow = tokio::spawn(async move { Client::connect(at).await.ask("POST", "/slow", "").await });
     eventually("it is asked", || blue.asked.get() == 1).await;
-    mesh.says(&b, "green", green.at, Ready, &[&b]);
+    let load = Load::start(a.at, 100);
+    eventually("it has all the load", || blue.asked.get() > 500).await;
+    mesh.says(&b, "green", green.at, Ready, &[&a, &b]);
     let mut drained = b.drained("blue");
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    eventually("all but one have let go", || blue.open.get() == 1).await;
+    eventually("the other has the load", || green.asked.get() > 500).await;
     assert!((&mut drained).now_or_never().is_none(), "a request is open");
     blue.go.notify_one();
     assert_eq!(slow.await.unwrap(), (200, "blue".to_owned()));
-    // The connection went back into the pool: nothing else is known at `a`, so it waits for the records.
-    drop(drained);
+    tokio::time::timeout(Duration::from_secs(5), drained).await.expect("nothing is open any more");
+    stop(blue).await;
+    load.end().await;
 }
 
 /// One request that leaves a tunnel in the pool of `a`.

@@ -98,6 +98,8 @@ async fn what_a_replica_says_before_it_takes_no_more_arrives() {
         // A connection that is closed with something unread breaks.
         tcp.write_all(b"too large").await.unwrap();
         drop(tcp);
+        // Whoever reads may be busy for a moment.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         let mut said = [0; 9];
         stream.read_exact(&mut said).await.unwrap();
         assert_eq!(&said, b"too large");

@@ -1,5 +1,7 @@
 //! What passes through a tunnel: everything that passes through a socket.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use genome::ReplicaState::Ready;
 use http_body_util::BodyExt as _;
@@ -92,7 +94,8 @@ async fn a_websocket_carries_bytes_and_its_end_both_ways() {
         write.shutdown().await.unwrap();
     });
     let mut back = Vec::new();
-    read.read_to_end(&mut back).await.unwrap();
+    let whole = tokio::time::timeout(Duration::from_secs(20), read.read_to_end(&mut back)).await;
+    whole.expect("the end comes back, too").unwrap();
     sending.await.unwrap();
     assert!(back == large);
     eventually("nothing is left open", || replica.open.get() == 0).await;
