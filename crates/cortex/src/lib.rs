@@ -6,24 +6,28 @@
 //!
 //! 1. which release: the plan's, or the one before it once too many nodes saw the plan's fail;
 //! 2. how many replicas: demand within `min` and `max`, and no more than the budget holds;
-//! 3. where: a replica that is there stays; a new one goes where the app has fewest, by consistent hashing
-//!    with bounded loads; nodes count as full by what was promised on them, never by what is used. What moves
+//! 3. where: a replica that is there stays; a new one goes to the zone, and in it to the node, where the app has
+//!    fewest, by consistent hashing with bounded loads; nodes count as full by what was promised on them, never by what is used. What moves
 //!    between living nodes serves on where it is until what takes its place is ready.
 //!
 //! Absent on purpose: reservations, preemption, live usage, moving work to make room.
 
 mod decision;
 mod effective;
+mod fill;
 mod leave;
+mod level;
 mod place;
 mod ring;
 mod room;
 mod shares;
+mod spread;
 mod sticky;
 #[cfg(test)]
 mod testing;
 mod verdict;
 mod world;
+mod zones;
 
 pub use decision::{AppDecision, Assignment, Decision, decide};
 pub use verdict::verdicts;

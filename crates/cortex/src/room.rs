@@ -1,14 +1,17 @@
 //! Room: what each node can still be promised. Counts promises, never what is used.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use genome::Node;
+use genome::{Constraint, Node};
 use types::{NodeName, Nutrients};
+
+use crate::zones::Zones;
 
 /// What one replica of an app asks of a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// Labels the node must carry.
+    /// What the labels of the node must be.
     pub labels: &'a BTreeMap<String, String>,
     /// What it is promised.
     pub each: Nutrients,
@@ -20,7 +23,7 @@ pub(crate) struct Ask<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Misfit<'a> {
     Drained,
-    Label { name: &'a str, asked: &'a str, has: Option<&'a str> },
+    Label { asked: Constraint<'a>, has: Option<&'a str> },
     Cpu { free: u64 },
     Memory { free: u64 },
     Port,
@@ -36,6 +39,7 @@ pub(crate) struct Room<'a> {
     /// The host of each node, by a number: nodes of one host share its ports.
     hosts: Vec<usize>,
     ports: BTreeSet<(usize, u16)>,
+    zones: Zones,
 }
 
 impl<'a> Room<'a> {
@@ -57,12 +61,9 @@ impl<'a> Room<'a> {
             drained: nodes.keys().map(|name| drained.contains(name)).collect(),
             hosts,
             ports: BTreeSet::new(),
+            zones: Zones::new(nodes.values().copied()),
             nodes: nodes.into_values().collect(),
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'a NodeName> {
@@ -74,6 +75,22 @@ impl<'a> Room<'a> {
         let offered =
             |(node, drained): (&&Node, &bool)| if *drained { Nutrients::default() } else { node.capacity };
         self.nodes.iter().zip(&self.drained).map(offered)
+    }
+
+    /// The zone of a node.
+    pub(crate) fn zone(&self, place: usize) -> usize {
+        self.zones.of(place)
+    }
+
+    pub(crate) const fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// The zones without any node that may run what asks for these labels, free or not.
+    pub(crate) fn closed(&self, labels: &BTreeMap<String, String>) -> Rc<BTreeSet<usize>> {
+        let may = |place: &usize| !self.drained[*place] && self.broken(*place, labels).is_none();
+        let zones = self.zones.all().enumerate();
+        Rc::new(zones.filter(|(_, nodes)| !nodes.iter().any(may)).map(|(zone, _)| zone).collect())
     }
 
     pub(crate) fn is_drained(&self, place: usize) -> bool {
@@ -103,15 +120,15 @@ impl<'a> Room<'a> {
         ask.each.cpu_milli <= free.cpu_milli
             && ask.each.memory_mb <= free.memory_mb
             && (ask.port == 0 || !self.ports.contains(&(self.hosts[place], ask.port)))
-            && self.missing_label(place, ask).is_none()
+            && self.broken(place, ask.labels).is_none()
     }
 
     /// What a node lacks for one more replica, the thing hardest to change first.
     pub(crate) fn misfit<'b>(&'b self, place: usize, ask: &Ask<'b>) -> Option<Misfit<'b>> {
         let free = self.free[place];
-        if let Some((name, asked)) = self.missing_label(place, ask) {
-            let has = self.nodes[place].labels.get(name).map(String::as_str);
-            return Some(Misfit::Label { name, asked, has });
+        if let Some(asked) = self.broken(place, ask.labels) {
+            let has = self.nodes[place].labels.get(asked.label()).map(String::as_str);
+            return Some(Misfit::Label { asked, has });
         }
         if self.drained[place] {
             return Some(Misfit::Drained);
@@ -151,9 +168,9 @@ impl<'a> Room<'a> {
         self.ports.remove(&(self.hosts[place], port));
     }
 
-    fn missing_label<'b>(&self, place: usize, ask: &Ask<'b>) -> Option<(&'b str, &'b str)> {
+    /// A constraint that a node doesn't meet.
+    fn broken<'b>(&self, place: usize, asked: &'b BTreeMap<String, String>) -> Option<Constraint<'b>> {
         let labels = &self.nodes[place].labels;
-        let missing = ask.labels.iter().find(|(name, asked)| labels.get(*name) != Some(*asked));
-        missing.map(|(name, asked)| (name.as_str(), asked.as_str()))
+        Constraint::all(asked).find(|constraint| !constraint.holds(labels))
     }
 }

@@ -51,6 +51,13 @@ impl Shares {
         taken.memory_mb = taken.memory_mb.saturating_add(each.memory_mb);
     }
 
+    /// Undoes a [`Shares::give`].
+    pub(crate) fn take(&mut self, place: usize, each: Nutrients) {
+        let taken = &mut self.taken[place];
+        taken.cpu_milli = taken.cpu_milli.saturating_sub(each.cpu_milli);
+        taken.memory_mb = taken.memory_mb.saturating_sub(each.memory_mb);
+    }
+
     /// How a node would stand with one more that needs `each`, by the nutrient of which it has more.
     pub(crate) fn standing(&self, place: usize, each: Nutrients) -> Standing {
         let (taken, capacity, each) = (both(self.taken[place]), both(self.capacities[place]), both(each));

@@ -37,9 +37,11 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
             return Some(not_needed(decided));
         }
         Some(match placement.room.misfit(place, &ask) {
-            Some(Misfit::Label { name, asked, has: None }) => format!("label {name}={asked} is missing"),
-            Some(Misfit::Label { name, asked, has: Some(has) }) => {
-                format!("label {name} is {has}, the plan asks for {asked}")
+            Some(Misfit::Label { asked, has: None }) => {
+                format!("it has no label {}, the plan asks for {asked}", asked.label())
+            }
+            Some(Misfit::Label { asked, has: Some(has) }) => {
+                format!("its label {} is {has}, the plan asks for {asked}", asked.label())
             }
             Some(Misfit::Drained) => "drained: it gets no new work".to_owned(),
             Some(Misfit::Cpu { free }) => {

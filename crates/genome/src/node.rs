@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use types::{NodeName, Nutrients};
 
 use crate::Invalid;
+use crate::label::validate_labels;
 
 /// What a node offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +20,7 @@ pub struct Node {
     pub host: String,
     /// What it can promise to replicas.
     pub capacity: Nutrients,
-    /// What constraints are matched against.
+    /// What constraints are matched against; of `zone`, apps are spread over the values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Where peers reach it.
@@ -47,8 +48,8 @@ pub enum Pressure {
 }
 
 impl Node {
-    /// Whether the fields can be meant; all can.
-    pub const fn validate(&self) -> Result<(), Invalid> {
-        Ok(())
+    /// Whether the fields can be meant.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        validate_labels(&self.labels)
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use types::{AppName, Digest, Nutrients, Workload};
 
 use crate::Invalid;
+use crate::label::validate_constraints;
 
 /// The most replicas one plan may ask for.
 const MAX_REPLICAS: u32 = 10_000;
@@ -37,7 +38,8 @@ pub struct Plan {
     /// When an update is given up.
     #[serde(default)]
     pub rollout: Rollout,
-    /// Labels a node must carry to run this app.
+    /// What a node's labels must be to run this app: `zone` = `a` or `a,b` asks for one of these values, `gpu!` =
+    /// `no` for any but this one, or none at all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub constraints: BTreeMap<String, String>,
     /// What ran before, and runs again when this release fails.
@@ -133,6 +135,7 @@ impl Plan {
                 return Err(Invalid::new(field, "longer than an hour"));
             }
         }
+        validate_constraints(&self.constraints)?;
         self.release.validate()
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use serde_json::json;
+use std::collections::BTreeMap;
 use types::{Nutrients, Workload};
 
 fn plan(value: serde_json::Value) -> Plan {
@@ -78,4 +79,49 @@ fn what_says_who_may_write_has_the_names_of_the_schemas_and_is_bounded() {
         "certificate"
     );
     serde_json::from_value::<Drain>(json!({ "nodeID": "node-1" })).unwrap().validate().unwrap();
+}
+
+#[test]
+fn a_constraint_lists_values_or_excludes_them() {
+    let labels = |text: &str| -> BTreeMap<String, String> {
+        let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let holds = |name, values, node| Constraint::of(name, values).holds(&labels(node));
+    assert!(holds("zone", "a", "zone=a gpu=no") && !holds("zone", "a", "zone=b") && !holds("zone", "a", ""));
+    assert!(holds("zone", "a,b", "zone=b") && !holds("zone", "a,b", "zone=c"));
+    assert!(holds("gpu!", "no", "gpu=yes") && holds("gpu!", "no", "") && !holds("gpu!", "no", "gpu=no"));
+    assert!(!holds("gpu!", "no,old", "gpu=old"));
+    assert_eq!(Constraint::of("gpu!", "no,old").to_string(), "gpu!=no,old");
+}
+
+#[test]
+fn constraints_and_labels_that_cannot_be_meant_are_refused_in_words() {
+    let refused = |name: &str, value: &str| {
+        let mut plan = plan(minimal());
+        plan.constraints.insert(name.into(), value.into());
+        plan.validate().map_err(|wrong| wrong.to_string())
+    };
+    refused("zone", "eu-1,eu-2").unwrap();
+    refused("gpu!", "no").unwrap();
+    for (name, value, why) in [
+        ("zone", "a,,b", "zone=a,,b: a value is empty"),
+        ("zone", "", "zone=: a value is empty"),
+        ("zone", "!a", "zone=!a: to exclude a value, write zone!=a"),
+        ("zone", "=a", "zone==a: \"=a\" is not a value"),
+        ("!", "a", "!=a: a label has a name"),
+        ("a b", "a", "a b=a: a name is of letters"),
+        ("zone", "a b", "is not a value: it holds a space"),
+    ] {
+        let said = refused(name, value).unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+    let node = |labels: serde_json::Value| -> Node {
+        let capacity = json!({ "cpu_milli": 1, "memory_mb": 1 });
+        serde_json::from_value(json!({ "nodeID": "node-1", "capacity": capacity, "labels": labels })).unwrap()
+    };
+    node(json!({ "zone": "eu-1", "mesh.io/gpu": "yes" })).validate().unwrap();
+    assert!(node(json!({ "zone": "a,b" })).validate().is_err());
+    assert!(node(json!({ "zone!": "a" })).validate().is_err());
+    assert!(node(json!({ "z".repeat(64): "a" })).validate().is_err());
 }

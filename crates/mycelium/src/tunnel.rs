@@ -34,6 +34,8 @@ use types::{NodeName, PublicKey, Timestamp};
 use here::Here;
 use there::There;
 
+use far::Route;
+
 use crate::routes;
 
 pub use ways::{Site, Ways};

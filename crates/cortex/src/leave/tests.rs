@@ -1,6 +1,6 @@
 use crate::testing::*;
 use crate::verdicts;
-use genome::{Endpoint, ReplicaState};
+use genome::{Endpoint, Node, ReplicaState};
 use proptest::prelude::*;
 use types::{AppName, Workload};
 
@@ -47,16 +47,21 @@ proptest! {
     #[test]
     fn whatever_moves_is_served_all_the_time(
         nodes in 2usize..7, replicas in prop::array::uniform2(0u32..9), port in prop::sample::select(vec![0u16, 8081]),
-        drained in prop::collection::btree_set(0usize..7, 0..4), joins in 0usize..3,
+        drained in prop::collection::btree_set(0usize..7, 0..4), joins in 0usize..3, zones in 1usize..4,
         choices in prop::collection::vec(any::<prop::sample::Index>(), 120),
     ) {
+        let label = |(index, node): (usize, &mut Node)| {
+            node.labels.insert("zone".into(), (index % zones).to_string());
+        };
         let mut mesh = Mesh::of(nodes).with(plan("billing", replicas[0])).with(plan("search", replicas[1]));
         mesh.plans[1].1.release.port = port;
+        mesh.nodes.iter_mut().enumerate().for_each(label);
         mesh.settle();
         let names: Vec<AppName> = ["billing", "search"].map(app).into();
         let before: Vec<usize> = names.iter().map(|name| served(&mesh, name)).collect();
         mesh.drained = drained.iter().filter_map(|at| mesh.nodes.get(*at)).map(|node| node.node_id.clone()).collect();
         mesh.nodes.extend((0..joins).map(|n| node(&format!("new-{n}"))));
+        mesh.nodes.iter_mut().enumerate().for_each(label);
         for choice in choices {
             let mut steps = steps(&mesh);
             if steps.is_empty() {

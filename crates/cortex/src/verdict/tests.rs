@@ -23,8 +23,8 @@ fn every_node_says_why() {
     let why = why(&mesh, "billing");
     assert_eq!(why["node-1"], "runs slots 0, 1, 2");
     assert_eq!(why["node-2"], "no room: needs 100 cpu_milli, 50 free");
-    assert_eq!(why["node-3"], "label zone is us, the plan asks for eu");
-    assert_eq!(why["node-4"], "label zone=eu is missing");
+    assert_eq!(why["node-3"], "its label zone is us, the plan asks for zone=eu");
+    assert_eq!(why["node-4"], "it has no label zone, the plan asks for zone=eu");
     assert_eq!(why["node-5"], "no room: needs 100 memory_mb, 99 free");
 }
 
