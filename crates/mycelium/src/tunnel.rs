@@ -31,10 +31,9 @@ use hyphae::{Overlay, Protocol, Stream};
 use tokio::sync::watch;
 use types::{NodeName, PublicKey, Timestamp};
 
+use far::Route;
 use here::Here;
 use there::There;
-
-use far::Route;
 
 use crate::routes;
 
