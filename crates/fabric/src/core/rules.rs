@@ -5,7 +5,7 @@
 //! | `root` | the root to which its own successions lead, if they go on from those that are known |
 //! | `operator`, `issuer` | that root; an earlier one, if the `root` record keeps the record |
 //! | `revoke` and all else of operators | an operator; a removed one, if its removal keeps the record |
-//! | `member` | the node's own key, by a chain from any root the mesh had, neither key nor issuer revoked |
+//! | `member` | the node's own key, by a chain from any root the mesh had; the key isn't revoked |
 //! | all else of nodes | the key that the node's `member` record proves |
 //!
 //! A row depends on rows above it only, and on no clock: a membership's end matters to strangers at the door, not to
@@ -105,8 +105,10 @@ impl Rules {
             let refusal = Refusal::Root { issuer: member.issuer, root: chain.issuer.signer };
             return refuse(refusal.to_string());
         }
-        if let Err(refusal) = chain.check_revoked(&self.revoked) {
-            return refuse(refusal.to_string());
+        // Its own key only: a revoked issuer is turned away at every door, and so is whom it lets in from then on,
+        // but whom it let in before is a member until revoked itself. Or the mesh would end with its first issuer.
+        if self.revoked.contains(&member.key) {
+            return refuse(Refusal::Revoked(soul::Part::Membership, member.key).to_string());
         }
         match self.base.nodes.get(&member.name) {
             Some(holder) if *holder != member.key && !self.revoked.contains(holder) => {

@@ -42,7 +42,7 @@ impl Core {
     /// Whether anything here depends on this key's not being revoked.
     fn concerns(&self, key: &PublicKey) -> bool {
         let by = |verified: &Verified| match verified.value() {
-            Value::Member(of) => of.member.key == *key || of.member.issuer == *key,
+            Value::Member(of) => of.member.key == *key,
             _ => false,
         };
         !self.rules.revoked().contains(key)

@@ -45,7 +45,7 @@ impl Fabric {
     }
 
     /// Publishes a node's proof that it was let in under this name: before all else it says, and again after each
-    /// renewal. Refused as long as another node has the name, and when a key of the chain was revoked.
+    /// renewal. Refused as long as another node has the name, and when the key was revoked.
     pub fn join_as(
         &self,
         name: &NodeName,
