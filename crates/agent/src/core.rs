@@ -146,8 +146,10 @@ impl Core {
             Input::TrustChanged => self.retry(|replica| replica.phase == replica::Phase::Refused),
             // It may have been missing, or damaged.
             Input::SporeArrived(digest) => self.retry(|replica| {
-                matches!(replica.phase, replica::Phase::Backoff { .. } | replica::Phase::Refused)
-                    && replica.launch.digest == digest
+                matches!(
+                    replica.phase,
+                    replica::Phase::Backoff { .. } | replica::Phase::Missing { .. } | replica::Phase::Refused
+                ) && replica.launch.digest == digest
             }),
             Input::Prepared(id, facts) => self.prepared(&id, facts),
             Input::Unprepared(id, why) => self.unprepared(&id, why),

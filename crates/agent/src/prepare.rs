@@ -55,7 +55,7 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let digest = &order.wanted.release.digest;
     let failed = |error: &dyn Display| Unprepared::Failed(format!("failed to {error}"));
     let file = order.repo.get(digest).map_err(|error| match error {
-        repo::Error::NotFound { .. } => Unprepared::Failed(format!(
+        repo::Error::NotFound { .. } => Unprepared::Missing(format!(
             "the spore {digest} is not in the repository; publish it with: mesh publish"
         )),
         other => failed(&other),

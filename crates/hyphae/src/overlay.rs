@@ -118,6 +118,17 @@ impl Overlay {
         table.tidy(peer);
     }
 
+    /// Closes the connections to a peer that is believed dead, so that nobody waits for it until it is found out; its
+    /// addresses stay.
+    pub fn cut(&self, peer: &PublicKey) {
+        let table = self.shared.table();
+        if let Some(entry) = table.peers.get(peer) {
+            for link in &entry.links {
+                link.close(wire::CODE_DONE, "you do not answer");
+            }
+        }
+    }
+
     /// Opens a stream to a peer, over the connection there is or a new one. Returns as soon as it can be written to;
     /// a protocol that the peer doesn't serve, or no longer to us, shows when it is read. Waits while as many streams are
     /// open as the peer allows. May be called from any runtime.

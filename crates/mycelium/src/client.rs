@@ -14,11 +14,12 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use hyphae::Overlay;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use types::{AppName, Digest};
+use types::{AppName, Digest, PublicKey};
 
 use crate::api;
 use crate::body::Chunks;
@@ -26,6 +27,7 @@ use crate::body::Chunks;
 /// The most bytes of one answer that isn't a stream.
 const MAX_ANSWER: usize = 64 << 20;
 
+use remote::Peer;
 pub use remote::Remote;
 
 /// A client of one mesh; cheap to make, connects per request.
@@ -33,7 +35,18 @@ pub use remote::Remote;
 pub struct Client {
     /// The socket, or what stands for it in messages about a mesh elsewhere.
     socket: PathBuf,
-    remote: Option<Remote>,
+    way: Way,
+}
+
+/// How to get there.
+#[derive(Debug, Clone)]
+enum Way {
+    /// By the socket.
+    Here,
+    /// From a machine that is no node.
+    Elsewhere(Remote),
+    /// From one node to another.
+    Peer(Peer),
 }
 
 /// Bytes both ways.
@@ -94,13 +107,18 @@ impl Client {
     /// A client of the mesh whose API listens on `socket`.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, remote: None }
+        Self { socket, way: Way::Here }
     }
 
     /// A client of the mesh that these nodes belong to.
     #[must_use]
     pub fn remote(remote: Remote) -> Self {
-        Self { socket: PathBuf::from(remote.to_string()), remote: Some(remote) }
+        Self { socket: PathBuf::from(remote.to_string()), way: Way::Elsewhere(remote) }
+    }
+
+    /// A client of what another node tells nodes.
+    pub(crate) fn of_peer(overlay: Overlay, key: PublicKey) -> Self {
+        Self { socket: PathBuf::from(key.to_string()), way: Way::Peer(Peer { overlay, key }) }
     }
 
     /// The socket it talks to.
@@ -191,7 +209,8 @@ impl Client {
     ) -> Result<Lines<api::LogLine>, ClientError> {
         let tail = query.tail.map(|n| format!("&tail={n}")).unwrap_or_default();
         let replica = query.replica.as_ref().map(|r| format!("&replica={r}")).unwrap_or_default();
-        self.lines(&format!("/v1/logs/{app}?follow={}{tail}{replica}", query.follow)).await
+        let here = if query.here { "&here=true" } else { "" };
+        self.lines(&format!("/v1/logs/{app}?follow={}{tail}{replica}{here}", query.follow)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -218,9 +237,10 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Incoming, ClientError> {
-        let io: Box<dyn Duplex> = match &self.remote {
-            Some(remote) => Box::new(remote.connect().await.map_err(|e| self.io(e))?),
-            None => Box::new(connect(&self.socket).await.map_err(|e| self.io(e))?),
+        let io: Box<dyn Duplex> = match &self.way {
+            Way::Here => Box::new(connect(&self.socket).await.map_err(|e| self.io(e))?),
+            Way::Elsewhere(remote) => Box::new(remote.connect().await.map_err(|e| self.io(e))?),
+            Way::Peer(peer) => Box::new(peer.connect().await.map_err(|e| self.io(e))?),
         };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
             .await
@@ -255,7 +275,7 @@ impl Client {
 
     fn io(&self, source: io::Error) -> ClientError {
         match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused if self.remote.is_none() => {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused if matches!(self.way, Way::Here) => {
                 ClientError::NotRunning(self.socket.parent().unwrap_or(&self.socket).to_owned())
             }
             _ => ClientError::Io { socket: self.socket.clone(), source },

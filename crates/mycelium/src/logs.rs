@@ -1,5 +1,7 @@
 //! An app's logs: the folders of its replicas, present and past, read as one stream.
 
+mod others;
+
 use std::path::{Path, PathBuf};
 
 use membrane::{Follow, LogLine as Line, LogStream};
@@ -7,6 +9,8 @@ use types::{AppName, NodeName, ReplicaName};
 
 use crate::api::{LogLine, LogQuery};
 use crate::server::{ApiState, LineSender};
+
+pub(crate) use others::send_all;
 
 /// One replica's log folder.
 pub(crate) struct ReplicaLog {

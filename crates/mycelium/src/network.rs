@@ -44,6 +44,8 @@ pub(crate) const JOIN: &str = "join/1";
 pub(crate) const ADMIT: &str = "admit/1";
 /// A record to be synced to disk, and the answer that it is.
 pub(crate) const STORE: &str = "store/1";
+/// What nodes tell each other by HTTP: the logs they have.
+pub(crate) const PEER: &str = "peer/1";
 /// The HTTP API, for operators.
 pub(crate) const API: &str = "api/1";
 

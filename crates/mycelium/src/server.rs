@@ -27,6 +27,14 @@ pub(crate) fn router(state: ApiState) -> Router {
     remote_router(state).merge(ending)
 }
 
+/// What other nodes may ask: what only this one has.
+pub(crate) fn peer_router(state: ApiState) -> Router {
+    Router::new()
+        .route("/v1/logs/{app}", get(streams::logs_here))
+        .fallback(error::unknown_path)
+        .with_state(state)
+}
+
 /// What operators elsewhere may use: all but what ends this process.
 pub(crate) fn remote_router(state: ApiState) -> Router {
     let spores = Router::new()

@@ -135,5 +135,10 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
             );
         }
     }
-    (AppState::Progressing, format!("{ready} of {} replicas are ready", decided.wanted))
+    let count = format!("{ready} of {} replicas are ready", decided.wanted);
+    let text = match in_state(ReplicaState::Pulling).next() {
+        Some(replica) => format!("{count}; {} on {}: {}", replica.replica, replica.node_id, replica.message),
+        None => count,
+    };
+    (AppState::Progressing, text)
 }

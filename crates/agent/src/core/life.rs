@@ -30,6 +30,7 @@ impl Core {
     }
 
     pub(super) fn unprepared(&mut self, id: &LaunchId, why: Unprepared) {
+        let (now, missing) = (self.now.mono, self.timing.missing);
         let Some(replica) = self.current(id) else { return };
         let app = replica.launch.app.clone();
         match (&replica.phase, why) {
@@ -40,6 +41,10 @@ impl Core {
                 replica.phase = Phase::Refused;
                 replica.message.clone_from(&reason);
                 self.emit(EventKind::SporeRefused, &app, Some(&id.replica), reason);
+            }
+            (Phase::Preparing, Unprepared::Missing(reason)) => {
+                replica.phase = Phase::Missing { until: now + missing };
+                replica.message = reason;
             }
             (Phase::Preparing, Unprepared::Failed(reason)) => self.fail(&id.replica, Blame::Machine, reason),
             _ => {}
@@ -55,6 +60,7 @@ impl Core {
             return;
         };
         replica.pid = Some(pid);
+        replica.began = true;
         replica.launch.port = port;
         let (app, abandoned) = (replica.launch.app.clone(), replica.phase == Phase::Abandoned);
         if abandoned {

@@ -92,7 +92,9 @@ pub struct Facts {
 pub enum Unprepared {
     /// It may not or can't run here; only another plan or other trust changes that.
     Refused(String),
-    /// It could not be had this time: not there, damaged on the way, no space.
+    /// It isn't here: somebody fetches it, or has to publish it. Nobody's failure.
+    Missing(String),
+    /// It could not be had this time: damaged on the way, no space.
     Failed(String),
 }
 

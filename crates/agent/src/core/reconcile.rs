@@ -79,7 +79,9 @@ impl Core {
             Phase::Draining(_) => self.restore(name),
             Phase::Prepared => self.spawn_when_free(name, wanted),
             Phase::Refused if newer => self.relaunch(name, wanted),
-            Phase::Backoff { until } if *until <= self.now.mono => self.relaunch(name, wanted),
+            Phase::Backoff { until } | Phase::Missing { until } if *until <= self.now.mono => {
+                self.relaunch(name, wanted);
+            }
             _ => {}
         }
     }
@@ -161,6 +163,7 @@ impl Core {
             serial: self.serial,
             generation: wanted.generation,
             phase: Phase::Refused,
+            began: false,
             pid: None,
             exit: None,
             message: String::new(),
@@ -188,12 +191,13 @@ impl Core {
         let next = &mut replica.launch;
         next.id.attempt = before.id.attempt + 1;
         if before.id.attempt > 0 {
-            next.restarts = before.restarts + 1;
+            next.restarts = before.restarts + u32::from(replica.began);
             // The same spore says the same again: no record needs to change for it.
             (next.version, next.provides) = (before.version, before.provides);
         }
         replica.announce_at = self.now.mono + self.timing.announce;
         replica.phase = Phase::Preparing;
+        replica.began = false;
         replica.pid = None;
         let id = replica.launch.id.clone();
         self.act(Action::Prepare(id, Box::new(wanted.clone())));
@@ -239,7 +243,7 @@ impl Core {
                 self.clean(id);
                 self.replicas.remove(name);
             }
-            Phase::Backoff { .. } | Phase::Refused | Phase::Completed => {
+            Phase::Backoff { .. } | Phase::Missing { .. } | Phase::Refused | Phase::Completed => {
                 self.replicas.remove(name);
             }
             Phase::Abandoned => {}

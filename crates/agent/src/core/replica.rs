@@ -19,6 +19,8 @@ pub(super) struct Replica {
     /// The plan it was last wanted by.
     pub generation: u64,
     pub phase: Phase,
+    /// Its last launch got as far as a process: another one is a restart.
+    pub began: bool,
     pub pid: Option<u32>,
     pub exit: Option<Exit>,
     pub message: String,
@@ -53,6 +55,8 @@ pub(super) enum Phase {
     Abandoned,
     /// Failed; is launched again then.
     Backoff { until: Duration },
+    /// Its spore isn't here; looked for again then, or when it arrives.
+    Missing { until: Duration },
     /// Can't run here.
     Refused,
     /// A job that is done.
@@ -95,7 +99,10 @@ impl Replica {
 
     /// Whether it holds, or is about to hold, what a process holds.
     pub(super) const fn is_occupied(&self) -> bool {
-        !matches!(self.phase, Phase::Backoff { .. } | Phase::Refused | Phase::Completed)
+        !matches!(
+            self.phase,
+            Phase::Backoff { .. } | Phase::Missing { .. } | Phase::Refused | Phase::Completed
+        )
     }
 
     /// Whether it has or may have a process.
@@ -119,7 +126,7 @@ impl Replica {
             Phase::Prepared => 5,
             Phase::Preparing => 4,
             Phase::Terminating { .. } => 3,
-            Phase::Backoff { .. } => 2,
+            Phase::Backoff { .. } | Phase::Missing { .. } => 2,
             Phase::Refused => 1,
             Phase::Abandoned => 0,
         }
@@ -134,7 +141,7 @@ impl Replica {
             Phase::Ready { next_probe, .. } => *next_probe,
             Phase::Draining(drain) => Some(drain.ends_at()),
             Phase::Terminating { insist_at, .. } => Some(*insist_at),
-            Phase::Backoff { until } => Some(*until),
+            Phase::Backoff { until } | Phase::Missing { until } => Some(*until),
             Phase::Preparing | Phase::Abandoned | Phase::Refused | Phase::Completed => None,
         }
     }
@@ -155,6 +162,7 @@ impl Replica {
             Phase::Terminating { then: Then::Failed { .. }, .. } | Phase::Backoff { .. } => {
                 Some(ReplicaState::Backoff)
             }
+            Phase::Missing { .. } => Some(ReplicaState::Pulling),
             Phase::Refused => Some(ReplicaState::Refused),
             Phase::Completed => Some(ReplicaState::Completed),
         }

@@ -26,6 +26,8 @@ pub struct Timing {
     pub backoff_min: Duration,
     /// The longest wait.
     pub backoff_max: Duration,
+    /// How long until a spore that isn't here is looked for again, should nobody tell that it came.
+    pub missing: Duration,
     /// A process that was told to go and is still there after grace and this is killed again.
     pub insist: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Timing {
             stable: Duration::from_secs(60),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
+            missing: Duration::from_secs(5),
             insist: Duration::from_secs(10),
         }
     }

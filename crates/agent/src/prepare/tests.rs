@@ -160,7 +160,7 @@ fn a_missing_spore_may_come_and_a_damaged_one_does_not_get_better() {
     let fixture = fixture(|_| ());
     let mut wanted = fixture.wanted();
     wanted.release.digest = Digest::of(b"another");
-    assert!(matches!(fixture.prepare(&wanted, true), Err(Unprepared::Failed(reason))
+    assert!(matches!(fixture.prepare(&wanted, true), Err(Unprepared::Missing(reason))
         if reason.contains("is not in the repository; publish it with: mesh publish")));
     let path = fixture.repo.path(&fixture.digest).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();

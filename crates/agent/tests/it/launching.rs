@@ -1,6 +1,6 @@
 //! Launching real processes: readiness, refusals, restarts, jobs.
 
-use genome::ReplicaState::{Backoff, Completed, Ready, Refused};
+use genome::ReplicaState::{Backoff, Completed, Pulling, Ready, Refused};
 use genome::{Exit, ReplicaState};
 use telemetry::EventKind;
 use types::{Signer as _, Workload};
@@ -110,7 +110,7 @@ async fn a_missing_spore_runs_as_soon_as_it_is_there() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     rig.plan("billing", &release, 1);
-    let waiting = rig.sees("billing", Backoff).await;
+    let waiting = rig.sees("billing", Pulling).await;
     assert!(waiting.message.contains("is not in the repository"), "{}", waiting.message);
     rig.repo.put(bytes.as_slice()).unwrap();
     rig.agents.values().for_each(|agent| agent.arrivals().arrived(release.digest));

@@ -19,6 +19,9 @@ pub struct Args {
     /// The last lines of each replica only
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
+    /// Only what replicas of this node wrote
+    #[arg(long)]
+    here: bool,
     /// Only this replica
     #[arg(long)]
     replica: Option<ReplicaName>,
@@ -30,7 +33,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
-    let query = LogQuery { tail: args.tail, follow: args.follow, replica: args.replica };
+    let query = LogQuery { tail: args.tail, follow: args.follow, replica: args.replica, here: args.here };
     context.block_on(async {
         let mut lines = client.logs(&args.app, &query).await?;
         while let Some(line) = lines.next().await? {

@@ -259,6 +259,9 @@ pub struct LogQuery {
     /// Only this replica.
     #[serde(default)]
     pub replica: Option<ReplicaName>,
+    /// Only replicas of the node that is asked.
+    #[serde(default)]
+    pub here: bool,
 }
 
 /// One line that a workload wrote.

@@ -20,6 +20,7 @@ pub(super) struct Outside {
     member: NodeFile,
     tunnels: Tunnels,
     remote: RemoteApi,
+    peers: RemoteApi,
     exchange: Exchange,
 }
 
@@ -32,6 +33,7 @@ impl Outside {
             member,
             tunnels: Tunnels::of_nodes(state.fabric.clone(), is_own, tunnel::Limits::default()),
             remote: RemoteApi::default(),
+            peers: RemoteApi::default(),
             exchange: Exchange::new(state.repo.clone(), exchange::Limits::default()),
         }
     }
@@ -58,6 +60,7 @@ impl Outside {
         let key = state.nodes.present.get(&member.name).expect("it was loaded under that name").clone();
         let mut protocols = vec![
             (network::API.to_owned(), this.remote.protocol()),
+            (network::PEER.to_owned(), this.peers.protocol()),
             (exchange::PROTOCOL.to_owned(), spores::protocol(this.exchange.clone())),
         ];
         protocols.extend(this.tunnels.protocols());
@@ -79,6 +82,7 @@ impl Outside {
     /// Answers operators elsewhere, and fetches what is to run here.
     pub(super) fn serve(self, shared: &Arc<Shared>, tasks: &mut JoinSet<&'static str>) {
         self.remote.serve(server::remote_router(ApiState { shared: Arc::clone(shared) }));
+        self.peers.serve(server::peer_router(ApiState { shared: Arc::clone(shared) }));
         let Some(network) = &shared.network else { return };
         let fetcher = Fetcher {
             node: self.member.name,

@@ -13,7 +13,7 @@ use soul::SecretKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use types::PublicKey;
 
-use crate::network::API;
+use crate::network::{API, PEER};
 
 /// Nodes of a mesh, and the key that they know an operator by.
 #[derive(Debug, Clone)]
@@ -22,6 +22,19 @@ pub struct Remote {
     pub key: Arc<SecretKey>,
     /// Which nodes to ask, the first that answers, and where they are.
     pub nodes: Vec<(PublicKey, Vec<SocketAddr>)>,
+}
+
+/// Another node, from a node.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) overlay: Overlay,
+    pub(super) key: PublicKey,
+}
+
+impl Peer {
+    pub(super) async fn connect(&self) -> io::Result<Stream> {
+        self.overlay.open(self.key, PEER).await.map_err(io::Error::other)
+    }
 }
 
 /// A connection; the overlay ends with it.

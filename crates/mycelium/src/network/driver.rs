@@ -132,6 +132,10 @@ impl Driver {
             return false;
         }
         self.presence.note(name.clone(), key, standing);
+        if standing == Standing::Silent {
+            // Requests that wait for it go elsewhere, if they may be repeated.
+            self.overlay.cut(&key);
+        }
         let said = match standing {
             Standing::Here => format!("node {name} is here"),
             Standing::Silent => format!("node {name} does not answer"),

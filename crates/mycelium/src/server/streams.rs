@@ -22,6 +22,7 @@ use crate::logs;
 const WAITING: usize = 64;
 
 /// Where lines are sent; an error means that the reader is gone.
+#[derive(Clone)]
 pub(crate) struct LineSender(mpsc::Sender<io::Result<Bytes>>);
 
 impl LineSender {
@@ -67,6 +68,16 @@ pub(super) async fn logs(
     if replicas.is_empty() && !state.knows(&app) {
         return Err(state.no_such_app(&app));
     }
+    Ok(stream(move |to| async move { logs::send_all(&state, &app, &query, &to).await }))
+}
+
+/// `GET /v1/logs/{app}` of another node: what lies on this one.
+pub(super) async fn logs_here(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Result<Response, ApiError> {
+    let app = AppName::new(&app).map_err(|e| ApiError::bad_request(e.to_string()))?;
     Ok(stream(move |to| async move { logs::send(&state, &app, &query, &to).await }))
 }
 

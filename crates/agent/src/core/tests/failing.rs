@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use genome::ReplicaState::{Backoff, Draining, Launching, Ready};
+use genome::ReplicaState::{Backoff, Draining, Launching, Pulling, Ready};
 use telemetry::EventKind;
 
 use super::rig::{Rig, facts, release};
@@ -127,13 +127,13 @@ fn a_missing_spore_is_asked_for_again_and_at_once_when_it_arrives() {
     rig.want(&release("a"), 1);
     for _ in 0..4 {
         let id = rig.took_prepare();
-        rig.tell(Input::Unprepared(id, Unprepared::Failed("not in the repository".into())));
-        rig.pass(Duration::from_millis(4_900));
+        rig.tell(Input::Unprepared(id, Unprepared::Missing("not in the repository".into())));
+        assert_eq!(rig.states(), [(0, Pulling)]);
+        rig.pass(Duration::from_secs(5));
     }
-    assert_eq!(rig.states(), [(0, Launching)]);
     let id = rig.took_prepare();
-    rig.tell(Input::Unprepared(id, Unprepared::Failed("not in the repository".into())));
-    assert_eq!(rig.states(), [(0, Backoff)]);
+    rig.tell(Input::Unprepared(id, Unprepared::Missing("not in the repository".into())));
+    assert!(rig.observed.is_empty(), "it is nobody's failure");
     rig.tell(Input::SporeArrived(release("b").digest));
     rig.asks_nothing();
     rig.tell(Input::SporeArrived(release("a").digest));

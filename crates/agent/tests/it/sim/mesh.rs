@@ -299,7 +299,7 @@ impl Mesh {
         let digest = wanted.release.digest;
         let delay = self.chance.millis(1, 20);
         let why = if self.missing.contains(&digest) {
-            Some(Unprepared::Failed("missing".into()))
+            Some(Unprepared::Missing("missing".into()))
         } else if self.nature(&digest) == Nature::Foreign && !self.strangers_trusted {
             Some(Unprepared::Refused("a stranger".into()))
         } else if !self.quiet && self.chance.one_in(100) {
