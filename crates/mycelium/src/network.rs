@@ -139,6 +139,11 @@ impl Network {
         let advertise = advertise.to_vec();
         let network = Self { overlay, presence, desk, addresses, advertise, inputs };
         network.meet(seeds, tasks);
+        let (door, records) = (network.desk.door.clone(), fabric);
+        tasks.spawn(async move {
+            door.follow(&records).await;
+            "door"
+        });
         let moving = network.clone();
         tasks.spawn(async move {
             moving::follow(&moving).await;
