@@ -236,4 +236,4 @@ impl std::fmt::Debug for Running {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ use types::Digest;
 use crate::temp::{Kind, Temp};
 use crate::{Error, Repo};
 
-mod child;
+pub mod child;
 mod crash;
 mod full;
 mod races;

@@ -90,10 +90,12 @@ impl Board {
         }
     }
 
-    /// A piece is here and is what it should be.
-    pub fn here(&mut self, index: u32) {
-        self.here.insert(index);
+    /// A piece is here and is what it should be. Says whether it wasn't before.
+    pub fn here(&mut self, index: u32) -> bool {
         self.asked.remove(&index);
+        let new = !self.here.has(index);
+        self.here.insert(index);
+        new
     }
 
     /// A session won't bring a piece.

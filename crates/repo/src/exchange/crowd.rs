@@ -31,6 +31,8 @@ struct Standing {
     vain: u32,
     turn: u64,
     said: String,
+    /// Whether it has the spore under another outline than the one that is followed.
+    other: bool,
 }
 
 /// All who may have it.
@@ -90,13 +92,14 @@ impl Crowd {
         let (first, most) = match ended {
             Ended::Again => (0, 0),
             Ended::Busy | Ended::Nothing => (50, 1_000),
-            Ended::Without | Ended::Other => (200, 5_000),
+            Ended::Without | Ended::Other => (100, 2_000),
             Ended::Failed(_) => (300, 10_000),
         };
         let wait = (first << standing.vain.min(10)).min(most);
         // between half of it and all of it, so that those who were turned away together don't come back together
         let wait = wait / 2 + if wait > 1 { jitter % (wait / 2) } else { 0 };
         standing.retry = Some(now + Duration::from_millis(wait));
+        standing.other = *ended == Ended::Other;
         standing.said = match ended {
             Ended::Failed(why) => why.clone(),
             Ended::Busy => "busy".to_owned(),
@@ -105,6 +108,13 @@ impl Crowd {
             Ended::Without => "it does not have it".to_owned(),
             Ended::Again => return,
         };
+    }
+
+    /// No outline is followed any more: who has another is asked at once.
+    pub fn turned(&mut self) {
+        for standing in self.standing.values_mut().filter(|one| one.other) {
+            standing.retry = None;
+        }
     }
 
     /// What some of them said last, for people.

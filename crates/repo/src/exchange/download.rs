@@ -192,12 +192,11 @@ impl Download {
         let current = stage.followed.as_mut().filter(|(followed, _)| Arc::ptr_eq(followed, partial));
         let Some((_, board)) = current else { return false };
         let good = matches!(written, Ok(true));
-        if good {
-            board.here(index);
+        if !good {
+            board.without(session, index);
+        } else if board.here(index) {
             stage.moved = Instant::now();
             *stage.from.entry(peer).or_default() += 1;
-        } else {
-            board.without(session, index);
         }
         drop(stage);
         match written {

@@ -96,7 +96,10 @@ async fn resume(download: &Download) -> Result<Option<Fetched>, FetchError> {
                 download.stage().follow(partial, seed(), Instant::now());
                 return Ok(None);
             }
-            Some(None) => return Ok(None),
+            Some(None) => {
+                download.stage().moved = Instant::now();
+                return Ok(None);
+            }
             None => {}
         }
         if let Some(here) = download.exchange().here(&digest) {
@@ -134,6 +137,7 @@ impl Fetch {
         let live = self.live.values().copied().collect();
         if stage.forsake(&live, limits.idle, now) {
             self.sessions.abort_all();
+            self.crowd.turned();
         }
         Ok(())
     }
@@ -196,7 +200,8 @@ impl Fetch {
                 Ok(Some(Fetched { path, bytes: partial.outline().size(), from, blamed }))
             }
             Ok(Finished::False) => {
-                stage.refuse();
+                stage.refuse(Instant::now());
+                self.crowd.turned();
                 Ok(None)
             }
             Err(error) => {

@@ -4,9 +4,9 @@
 //! promise what the disk lost, so everything that it promises is hashed again before it counts. The file is locked by
 //! whoever fetches, so that two processes don't write into one, and gc tells what nobody goes on with.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,13 +75,14 @@ impl Claim {
         let path = data_path(repo.dir(), digest);
         loop {
             let data = match open(&path) {
-                // sealed by one who died before it had its name: as the outline may be lost, begin anew
+                // sealed by one who died before it had its name
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-                    continue;
+                    let unsealed = fs::set_permissions(&path, Permissions::from_mode(0o600));
+                    unsealed.and_then(|()| open(&path))
                 }
-                opened => opened.map_err(|error| repo.write_error("create a file in", error, 0))?,
+                opened => opened,
             };
+            let data = data.map_err(|error| repo.write_error("create a file in", error, 0))?;
             match data.try_lock() {
                 // it may have got its final name, or been removed, between the two calls
                 Ok(()) if !is_at(&data, &path).map_err(Error::io("read", &path))? => {}

@@ -92,8 +92,10 @@ impl Stage {
 
     /// The outline that is followed is false. Whoever says that they have the whole under it lies; whoever has a part
     /// may have been told it.
-    pub fn refuse(&mut self) {
+    pub fn refuse(&mut self, now: Instant) {
         let Some((partial, _)) = &self.followed else { return };
+        // to hash it all may have taken long
+        self.moved = now;
         let id = partial.outline().id();
         self.refused.insert(id);
         let liars = self.claims.iter().filter(|(_, claim)| **claim == (id, true));

@@ -21,6 +21,9 @@ pub enum Task {
     PutForEver,
     /// Puts one spore of 3 MiB and prints how that went.
     PutLarge,
+    /// Fetches a spore of 12 MiB from a node of its own; a tick on stdout for each piece that is here, then how that
+    /// went.
+    Fetch,
 }
 
 /// The arguments that make this binary run [`child`] alone.
@@ -45,6 +48,7 @@ fn prepare(command: &mut Command, dir: &Path, kind: Kind, task: Task) {
     let task = match task {
         Task::PutForEver => "for-ever",
         Task::PutLarge => "large",
+        Task::Fetch => "fetch",
     };
     let kind = if kind == Kind::Named { "named" } else { "nameless" };
     command.args(ARGS).env(TASK, task).env(DIR, dir).env(KIND, kind);
@@ -86,6 +90,9 @@ fn child() {
             Err(error) => println!("failed to {error}"),
         }
         return;
+    }
+    if task == "fetch" {
+        return crate::exchange::tests::killed::child(Path::new(&dir));
     }
     for n in 0.. {
         let content = content(n);

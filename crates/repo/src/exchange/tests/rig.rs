@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,9 @@ use crate::exchange::{Duplex, Exchange, Holders, Limits, Opening};
 pub struct Node {
     pub key: PublicKey,
     pub exchange: Exchange,
-    dir: Arc<tempfile::TempDir>,
+    dir: PathBuf,
+    /// Gone with the last clone.
+    _own: Option<Arc<tempfile::TempDir>>,
 }
 
 /// The key of the `n`th node.
@@ -39,16 +42,17 @@ pub fn limits() -> Limits {
     }
 }
 
-/// Content of so many bytes that differs from seed to seed.
+/// Content of so many bytes that differs from seed to seed, and from block to block.
 pub fn content(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.take(bytes.div_ceil(8)).flatten().take(bytes).collect()
+    let mut block = Digest::of(&seed.to_le_bytes()).as_bytes().repeat(128);
+    let mut content = Vec::with_capacity(bytes + block.len());
+    while content.len() < bytes {
+        let at = content.len().to_le_bytes();
+        block[..at.len()].copy_from_slice(&at);
+        content.extend_from_slice(&block);
+    }
+    content.truncate(bytes);
+    content
 }
 
 impl Node {
@@ -57,14 +61,20 @@ impl Node {
     }
 
     pub fn with(n: u8, limits: Limits) -> Self {
-        let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self { key: key(n), exchange: Exchange::new(Repo::open(dir.path()).unwrap(), limits), dir }
+        let own = tempfile::tempdir().unwrap();
+        let node = Self::at(n, own.path(), limits);
+        Self { _own: Some(Arc::new(own)), ..node }
+    }
+
+    /// With its repo in a folder that stays.
+    pub fn at(n: u8, dir: &Path, limits: Limits) -> Self {
+        let exchange = Exchange::new(Repo::open(dir).unwrap(), limits);
+        Self { key: key(n), exchange, dir: dir.to_owned(), _own: None }
     }
 
     /// The same repo after the end of its process.
     pub fn restarted(&self, limits: Limits) -> Self {
-        let repo = Repo::open(self.dir.path()).unwrap();
-        Self { key: self.key, exchange: Exchange::new(repo, limits), dir: Arc::clone(&self.dir) }
+        Self { exchange: Exchange::new(Repo::open(&self.dir).unwrap(), limits), ..self.clone() }
     }
 
     pub fn repo(&self) -> &Repo {
@@ -77,7 +87,7 @@ impl Node {
 
     /// Lets the node take `content` for the spore `digest`, and claim `outline` for it.
     pub fn pretend(&self, digest: &Digest, content: &[u8], outline: Outline) {
-        std::fs::write(self.dir.path().join(format!("{digest}.spore")), content).unwrap();
+        std::fs::write(self.dir.join(format!("{digest}.spore")), content).unwrap();
         self.exchange.outlines().keep(self.repo(), digest, &Arc::new(outline));
     }
 
@@ -88,11 +98,11 @@ impl Node {
 
     /// Every name in the folder but the lock's.
     pub fn names(&self) -> Vec<String> {
-        crate::tests::names(self.dir.path())
+        crate::tests::names(&self.dir)
     }
 
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
-        self.dir.path().join(name)
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     pub fn sent(&self) -> u64 {
