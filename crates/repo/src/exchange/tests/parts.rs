@@ -1,15 +1,18 @@
 //! The plain functions: who is asked for which piece, and who is asked at all.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use types::Digest;
 
-use super::rig::key;
+use super::rig::{Node, key, outline};
 use crate::exchange::board::{Board, Next};
 use crate::exchange::crowd::{Crowd, Ended};
 use crate::exchange::outline::PIECE;
+use crate::exchange::partial::Claim;
 use crate::exchange::pieces::Pieces;
+use crate::exchange::stage::Stage;
 use crate::exchange::wire::Have;
 
 const USUAL: Duration = Duration::from_millis(10);
@@ -131,4 +134,25 @@ fn who_is_asked_first_differs_from_node_to_node() {
         crowd.next(|_| false, Instant::now()).unwrap()
     };
     assert!((0..20).map(first).collect::<BTreeSet<_>>().len() > 4);
+}
+
+/// Who holds a part under a false outline may pass it on for ever among others like them: it is not followed twice.
+#[test]
+fn a_false_outline_is_followed_once_and_blamed_on_who_claims_the_whole() {
+    let node = Node::new(0);
+    let now = Instant::now();
+    let claim = Claim::take(node.repo(), &Digest::of(b"a spore")).unwrap().unwrap();
+    let partial = Arc::new(claim.begin(Arc::new(outline(b"a lie"))).unwrap());
+    let id = partial.outline().id();
+    let mut stage = Stage::new(now);
+    assert!(stage.wants(&id));
+    stage.follow(partial, 1, now);
+    let have = |pieces| Have { size: 5, outline: id, pieces };
+    stage.heard(key(1), &have(None));
+    stage.heard(key(2), &have(Some(Pieces::none(1))));
+    stage.heard(key(3), &Have { outline: Digest::of(b"another"), ..have(None) });
+    stage.refuse(now);
+    assert!(!stage.wants(&id) && stage.wants(&Digest::of(b"another")));
+    assert_eq!(stage.blamed.keys().collect::<Vec<_>>(), [&key(1)]);
+    assert!(stage.before.is_some(), "its pieces may be of use");
 }
