@@ -26,6 +26,10 @@ pub enum Ended {
 #[derive(Debug, Default)]
 struct Standing {
     busy_with_us: bool,
+    /// Its place among those who may have it: the lower, the likelier.
+    rank: usize,
+    /// Whether it had it, or some of it, when it was asked last.
+    holds: bool,
     retry: Option<Instant>,
     /// How often in a row it brought nothing.
     vain: u32,
@@ -43,8 +47,10 @@ pub struct Crowd {
     dice: u64,
 }
 
-/// How many of those who may have a spore are looked at; of more, those that come first by a draw.
+/// How many of those who may have a spore are looked at: of more, the likeliest half of these, the rest by a draw.
 const MOST: usize = 1_024;
+/// How many of those who come one after the other count as equally likely.
+const ALIKE: usize = 16;
 
 impl Crowd {
     /// Nobody yet. The seed decides who is asked first, so that not every node asks the same.
@@ -52,24 +58,26 @@ impl Crowd {
         Self { standing: BTreeMap::new(), turn: 0, dice: seed }
     }
 
-    /// These may have it now; the rest is forgotten, except who is being talked to.
+    /// These may have it now, the likelier first; the rest is forgotten, except who is being talked to.
     pub fn listed(&mut self, mut candidates: Vec<PublicKey>) {
-        candidates.sort_by_key(|peer| self.draw(peer));
-        candidates.truncate(MOST);
+        if candidates.len() > MOST {
+            candidates[MOST / 2..].sort_by_key(|peer| self.draw(peer));
+            candidates.truncate(MOST);
+        }
         let listed: BTreeSet<_> = candidates.iter().copied().collect();
         self.standing.retain(|peer, standing| standing.busy_with_us || listed.contains(peer));
-        for peer in candidates {
-            self.standing.entry(peer).or_default();
+        for (at, peer) in candidates.into_iter().enumerate() {
+            self.standing.entry(peer).or_default().rank = at / ALIKE;
         }
     }
 
-    /// The next to be asked, who counts as being talked to from now on: of those whose time has come, the one who
-    /// was asked the longest ago.
+    /// The next to be asked, who counts as being talked to from now on. Of those whose time has come: first who had it
+    /// when asked, then who was asked the longest ago or never, then who is the likeliest.
     pub fn next(&mut self, banned: impl Fn(&PublicKey) -> bool, now: Instant) -> Option<PublicKey> {
         let due = self.standing.iter().filter(|(peer, one)| {
             !one.busy_with_us && one.retry.is_none_or(|retry| retry <= now) && !banned(peer)
         });
-        let peer = *due.min_by_key(|(peer, one)| (one.turn, self.draw(peer)))?.0;
+        let peer = *due.min_by_key(|(peer, one)| (!one.holds, one.turn, one.rank, self.draw(peer)))?.0;
         self.turn += 1;
         let turn = self.turn;
         let standing = self.standing.entry(peer).or_default();
@@ -100,6 +108,12 @@ impl Crowd {
         let wait = wait / 2 + if wait > 1 { jitter % (wait / 2) } else { 0 };
         standing.retry = Some(now + Duration::from_millis(wait));
         standing.other = *ended == Ended::Other;
+        standing.holds = match ended {
+            Ended::Busy | Ended::Nothing | Ended::Other => true,
+            Ended::Again => standing.holds,
+            Ended::Failed(_) => brought > 0,
+            Ended::Without => false,
+        };
         standing.said = match ended {
             Ended::Failed(why) => why.clone(),
             Ended::Busy => "busy".to_owned(),

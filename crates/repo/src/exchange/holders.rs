@@ -16,8 +16,9 @@ pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Duplex>>> 
 
 /// Knows who may have spores, and how to reach them.
 pub trait Holders: Send + Sync + 'static {
-    /// Who may have the spore, or some of it, as far as is known now; this node isn't among them. Asked again and
-    /// again while it is fetched, so that who appears is used and who is gone is left. It must not block.
+    /// Who may have the spore, or some of it, as far as is known now, the likelier first; this node isn't among them.
+    /// Asked again and again while it is fetched, so that who appears is used and who is gone is left. It must not
+    /// block.
     fn candidates(&self, digest: &Digest) -> Vec<PublicKey>;
 
     /// Opens a stream of `spore/1` to a node, which [serves](super::Exchange::serve) it.

@@ -103,6 +103,22 @@ fn the_crowd_is_asked_in_turn_and_who_is_busy_later() {
 }
 
 #[test]
+fn the_likelier_come_first_and_who_had_it_before_them() {
+    let mut crowd = Crowd::new(7);
+    let peers: Vec<_> = (0..100).map(key).collect();
+    crowd.listed(peers.clone());
+    let now = Instant::now();
+    let first: BTreeSet<_> = (0..16).map(|_| crowd.next(|_| false, now).unwrap()).collect();
+    assert_eq!(first, peers[..16].iter().copied().collect());
+    crowd.ended(peers[3], &Ended::Busy, 0, now);
+    crowd.ended(peers[4], &Ended::Without, 0, now);
+    let later = now + Duration::from_secs(20);
+    assert_eq!(crowd.next(|_| false, later), Some(peers[3]));
+    let next = crowd.next(|_| false, later).unwrap();
+    assert!(peers[16..32].contains(&next), "who has not been asked comes before who didn't have it");
+}
+
+#[test]
 fn who_brings_nothing_is_asked_less_and_less_and_never_given_up() {
     let mut crowd = Crowd::new(7);
     crowd.listed(vec![key(0)]);
