@@ -80,7 +80,10 @@ fn client(error: &ClientError) -> Failure {
 }
 
 fn not_running(error: &ClientError) -> Failure {
-    Failure::new(error).code(Code::NotRunning).hint("start it with `mesh up` or `mesh run`")
+    let is_node = matches!(error, ClientError::NotRunning(state) if state.join("node.json").is_file());
+    let hint =
+        if is_node { "start it with `mesh node run`" } else { "start it with `mesh up` or `mesh run`" };
+    Failure::new(error).code(Code::NotRunning).hint(hint)
 }
 
 fn of_start(failure: Failure, error: &StartError) -> Failure {
@@ -131,6 +134,9 @@ fn of_member(failure: Failure, error: &MemberError) -> Failure {
             failure.hint("a machine is in one mesh; another one needs a state folder of its own: --state DIR")
         }
         MemberError::Running(_) => failure.hint("end it first: `mesh down`"),
+        MemberError::Join(JoinError::Refused(soul::Reason::NameTaken | soul::Reason::OtherName)) => {
+            failure.code(Code::Refused).hint("give this node another name: --name NAME")
+        }
         MemberError::Join(JoinError::Refused(_)) => {
             failure.code(Code::Refused).hint("ask for a new ticket: `mesh ticket new` on an issuer")
         }

@@ -7,6 +7,7 @@ mod door;
 mod driver;
 mod listen;
 mod moving;
+mod records;
 mod remote;
 mod renewal;
 mod safe;
@@ -139,22 +140,25 @@ impl Network {
         let advertise = advertise.to_vec();
         let network = Self { overlay, presence, desk, addresses, advertise, inputs };
         network.meet(seeds, tasks);
-        let (door, records) = (network.desk.door.clone(), fabric);
+        network.look_after(tasks);
+        Ok(network)
+    }
+
+    /// The tasks that keep us in the mesh.
+    fn look_after(&self, tasks: &mut JoinSet<&'static str>) {
+        let (following, moving, renewing) = (self.clone(), self.clone(), self.clone());
         tasks.spawn(async move {
-            door.follow(&records).await;
-            "door"
+            records::follow(&following).await;
+            "records of members"
         });
-        let moving = network.clone();
         tasks.spawn(async move {
             moving::follow(&moving).await;
             "addresses of this machine"
         });
-        let renewing = network.clone();
         tasks.spawn(async move {
             renewal::follow(&renewing).await;
             "renewal of the membership"
         });
-        Ok(network)
     }
 
     /// Shows our membership to those we know, and has the core meet them.

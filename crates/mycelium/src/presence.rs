@@ -96,6 +96,13 @@ impl Presence {
         self.write().others.insert(node, (key, standing));
     }
 
+    /// Forgets the nodes with these keys; which of them were here.
+    pub(super) fn shut_out(&self, keys: &BTreeSet<PublicKey>) -> Vec<NodeName> {
+        let mut state = self.write();
+        let gone = state.others.extract_if(.., |_, (key, _)| keys.contains(key));
+        gone.map(|(name, _)| name).collect()
+    }
+
     /// Whoever was not heard of by now is dead.
     pub(super) fn settle(&self) {
         self.write().awaited = false;

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use fabric::Fabric;
 use fabric::net::Input;
@@ -13,9 +12,6 @@ use tokio::sync::mpsc;
 use types::{NodeName, PublicKey};
 
 use super::{ADMIT, API, GOSSIP, JOIN};
-
-/// Changes come in swarms, and a copy of ten thousand members costs a millisecond.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Who is known, as the records say.
 #[derive(Debug, Clone, Default)]
@@ -34,16 +30,6 @@ impl Door {
         let members = authority.nodes.iter().map(|(name, key)| (*key, name.clone())).collect();
         let known = Known { members, operators: authority.operators.clone() };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = known;
-    }
-
-    /// Follows what the records say, until it is dropped.
-    pub(super) async fn follow(&self, fabric: &Fabric) {
-        let mut changes = fabric.subscribe();
-        loop {
-            changes.changed().await;
-            self.refresh(fabric);
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 
     /// The name of the member with this key.
