@@ -38,7 +38,10 @@ pub fn remarks(out: &Out, status: &MeshStatus) -> Vec<String> {
 
 /// The nodes, one a row.
 pub fn nodes(status: &MeshStatus) -> Table {
-    let mut table = Table::new(&["NODE", "REPLICAS", "CPU", "MEMORY", "VERSION"]);
+    // Where all is well nobody needs to read it.
+    let all_here = status.nodes.iter().all(|node| matches!(node.state.as_str(), "" | "here"));
+    let heading = if all_here { "" } else { "STATE" };
+    let mut table = Table::new(&["NODE", "REPLICAS", "CPU", "MEMORY", "VERSION", heading]);
     for node in &status.nodes {
         table.row([
             node.node.node_id.to_string(),
@@ -46,6 +49,7 @@ pub fn nodes(status: &MeshStatus) -> Table {
             format!("{}/{} m", node.promised.cpu_milli, node.node.capacity.cpu_milli),
             format!("{}/{} MiB", node.promised.memory_mb, node.node.capacity.memory_mb),
             node.node.version.clone(),
+            if all_here { " ".to_owned() } else { node.state.clone() },
         ]);
     }
     table

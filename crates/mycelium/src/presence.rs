@@ -85,6 +85,12 @@ impl Presence {
         self.read().others.get(node).map(|(_, standing)| *standing)
     }
 
+    /// How a node stands, in a word.
+    pub(crate) fn state(&self, node: &NodeName) -> &'static str {
+        let standing = if self.is_own(node) { Some(Standing::Here) } else { self.standing(node) };
+        standing.map_or("unknown", Standing::as_str)
+    }
+
     /// The keys of those that answer.
     pub(crate) fn here(&self) -> Vec<PublicKey> {
         let state = self.read();

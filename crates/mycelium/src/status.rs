@@ -62,7 +62,7 @@ pub(crate) fn app(
 }
 
 /// Every node with what is promised there.
-pub(crate) fn nodes(view: &View, decision: &Decision) -> Vec<NodeStatus> {
+pub(crate) fn nodes(view: &View, decision: &Decision, presence: &Presence) -> Vec<NodeStatus> {
     let mut promised: BTreeMap<&NodeName, Nutrients> = BTreeMap::new();
     for app in decision.apps.values() {
         for node in app.slots.values() {
@@ -73,6 +73,11 @@ pub(crate) fn nodes(view: &View, decision: &Decision) -> Vec<NodeStatus> {
     }
     let describe = |(name, node): (&NodeName, &Arc<genome::Node>)| NodeStatus {
         node: (**node).clone(),
+        state: match presence.state(name) {
+            "here" if view.drains.contains_key(name) => "drained",
+            state => state,
+        }
+        .to_owned(),
         promised: promised.get(name).copied().unwrap_or_default(),
         replicas: view.endpoints().filter(|e| e.node_id == *name && e.pid.is_some()).count() as u32,
     };

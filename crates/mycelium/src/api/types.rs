@@ -65,6 +65,9 @@ pub struct NodeStatus {
     /// What it says of itself.
     #[serde(flatten)]
     pub node: Node,
+    /// As in [`MemberStatus::state`](super::MemberStatus::state), or `drained` where it is here and gives its work away.
+    #[serde(default)]
+    pub state: String,
     /// What is promised to replicas there.
     pub promised: Nutrients,
     /// How many replicas are there, in any state that holds a process.

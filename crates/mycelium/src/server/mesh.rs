@@ -33,11 +33,10 @@ pub(super) async fn nodes(State(state): State<ApiState>) -> Json<Vec<MemberStatu
         let said = view.nodes.get(name);
         let key = authority.nodes.get(name).copied();
         let me = state.presence.is_own(name);
-        let standing = state.presence.standing(name).map_or("unknown", Standing::as_str);
         MemberStatus {
             node_id: name.clone(),
             public_key: key,
-            state: if me { Standing::Here.as_str() } else { standing }.to_owned(),
+            state: state.presence.state(name).to_owned(),
             me,
             drained: view.drains.contains_key(name),
             issuer: key.is_some_and(|key| view.issuers.contains_key(&key)),

@@ -181,7 +181,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<MeshStatus> {
         edge: state.edge_status.clone(),
         admin: state.admin.clone(),
         warmup_ms: state.warmup_ms,
-        nodes: status::nodes(&view, &decision),
+        nodes: status::nodes(&view, &decision, &state.presence),
         apps: status::apps(&view, &decision, &state.edge_status.url, &state.traffic(), &state.presence),
         conflicts: conflicts.collect(),
     })
