@@ -138,6 +138,7 @@ impl Network {
         }));
         let addresses = Arc::new(watch::Sender::new(addresses));
         let advertise = advertise.to_vec();
+        presence.expect(fabric.members());
         let network = Self { overlay, presence, desk, addresses, advertise, inputs };
         network.meet(seeds, tasks);
         network.look_after(tasks);

@@ -13,6 +13,8 @@ use crate::tunnel::Site;
 /// How another node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
+    /// It was here before this process was, and had no time to be heard yet.
+    Expected,
     /// It answers.
     Here,
     /// It has just fallen silent: it gets no requests, and keeps its work for the moment.
@@ -27,6 +29,7 @@ impl Standing {
     /// The word that people read.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Expected => "unknown",
             Self::Here => "here",
             Self::Silent => "silent",
             Self::Dead => "dead",
@@ -60,7 +63,7 @@ impl Presence {
         let state = self.read();
         state.own.contains(node)
             || match state.others.get(node) {
-                Some((_, standing)) => matches!(standing, Standing::Here | Standing::Silent),
+                Some((_, standing)) => !matches!(standing, Standing::Dead | Standing::Left),
                 None => state.awaited,
             }
     }
@@ -70,12 +73,12 @@ impl Presence {
         self.read().own.contains(node)
     }
 
-    /// Where a node is, for requests: while it answers.
+    /// Where a node is, for requests: while it answers, or may.
     pub(crate) fn site(&self, node: &NodeName) -> Site {
         let state = self.read();
         match state.others.get(node) {
             _ if state.own.contains(node) => Site::Here,
-            Some((key, Standing::Here)) => Site::There(*key),
+            Some((key, Standing::Here | Standing::Expected)) => Site::There(*key),
             _ => Site::Nowhere,
         }
     }
@@ -98,6 +101,16 @@ impl Presence {
         here.map(|(key, _)| *key).collect()
     }
 
+    /// These were in the mesh when this process began; what is known of them since counts more.
+    pub(crate) fn expect(&self, nodes: impl IntoIterator<Item = (NodeName, PublicKey)>) {
+        let mut state = self.write();
+        for (name, key) in nodes {
+            if !state.own.contains(&name) {
+                state.others.entry(name).or_insert((key, Standing::Expected));
+            }
+        }
+    }
+
     pub(super) fn note(&self, node: NodeName, key: PublicKey, standing: Standing) {
         self.write().others.insert(node, (key, standing));
     }
@@ -111,7 +124,11 @@ impl Presence {
 
     /// Whoever was not heard of by now is dead.
     pub(super) fn settle(&self) {
-        self.write().awaited = false;
+        let mut state = self.write();
+        state.awaited = false;
+        for (_, standing) in state.others.values_mut().filter(|(_, s)| *s == Standing::Expected) {
+            *standing = Standing::Dead;
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -149,7 +166,12 @@ mod tests {
             presence.note(name("b"), key, gone);
             assert!(!presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere);
         }
+        presence.expect([(name("a"), key), (name("b"), key), (name("c"), key)]);
+        assert!(presence.site(&name("a")) == Site::Here && presence.site(&name("b")) == Site::Nowhere);
+        assert!(presence.takes_work(&name("c")) && presence.site(&name("c")) == Site::There(key));
         presence.settle();
-        assert!(!presence.takes_work(&name("c")), "it had time enough");
+        for gone in ["c", "d"] {
+            assert!(!presence.takes_work(&name(gone)) && presence.site(&name(gone)) == Site::Nowhere);
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Driver {
             self.overlay.cut(&key);
         }
         let said = match standing {
-            Standing::Here => format!("node {name} is here"),
+            Standing::Here | Standing::Expected => format!("node {name} is here"),
             Standing::Silent => format!("node {name} does not answer"),
             Standing::Dead => format!("node {name} is dead: what it ran is placed anew"),
             Standing::Left => format!("node {name} has left"),
