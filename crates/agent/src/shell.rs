@@ -210,6 +210,7 @@ impl Shell {
             self.world = Some(world.clone());
             self.tell(Input::World(world)).await;
         }
+        self.correct_records().await;
     }
 
     async fn wake(&mut self) {
@@ -225,8 +226,12 @@ impl Shell {
         core.into_iter().chain(self.keeper_retry).min().unwrap_or(never)
     }
 
+    fn now(&self) -> Now {
+        Now { mono: self.began.elapsed(), wall: (self.deps.clock)() }
+    }
+
     async fn tell(&mut self, input: Input) {
-        let now = Now { mono: self.began.elapsed(), wall: (self.deps.clock)() };
+        let now = self.now();
         for action in self.core.handle(input, now) {
             self.act(action, now).await;
         }

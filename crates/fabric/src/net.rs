@@ -18,6 +18,7 @@ mod envelope;
 #[doc(hidden)]
 pub mod fuzzing;
 mod limits;
+mod liveness;
 mod members;
 mod output;
 mod peer;
@@ -40,6 +41,7 @@ use crate::WireError;
 pub use envelope::{MAX_DATAGRAM, MAX_MESSAGE, NET_VERSION};
 use envelope::{Message, Opened};
 use limits::Limits;
+pub use liveness::{Liveness, Standing};
 use members::Members;
 pub use output::{Class, Counters, Event, Input, Offence, Output};
 pub use peer::{MAX_ADDRESSES, Peer, PeerId};

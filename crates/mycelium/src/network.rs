@@ -124,7 +124,6 @@ impl Network {
             door,
             events,
             inputs: waiting,
-            names: BTreeMap::new(),
             began,
         };
         tasks.spawn(async move {

@@ -3,89 +3,50 @@
 //! Three questions with three answers. May a node keep and get work? Yes, until it has been silent for long enough
 //! that its work is to be placed anew. May requests be sent to it? Only while it answers. Who is it? Its key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use fabric::net::{Event, Liveness, PeerId, Standing};
 use types::{NodeName, PublicKey};
 
 use crate::tunnel::Site;
 
-/// How another node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It was here before this process was, and had no time to be heard yet.
-    Expected,
-    /// It answers.
-    Here,
-    /// It has just fallen silent: it gets no requests, and keeps its work for the moment.
-    Silent,
-    /// It has been silent for so long that its work is placed anew.
-    Dead,
-    /// It said goodbye.
-    Left,
-}
-
-impl Standing {
-    /// The word that people read.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expected => "unknown",
-            Self::Here => "here",
-            Self::Silent => "silent",
-            Self::Dead => "dead",
-            Self::Left => "left",
-        }
-    }
-}
-
 /// Who is there; cheap to clone, one state.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence(Arc<RwLock<State>>);
-
-#[derive(Debug)]
-struct State {
-    /// The nodes of this process.
-    own: BTreeSet<NodeName>,
-    others: BTreeMap<NodeName, (PublicKey, Standing)>,
-    /// Whether nodes that were never heard of since the start may still turn up.
-    awaited: bool,
-}
+pub(crate) struct Presence(Arc<RwLock<Liveness>>);
 
 impl Presence {
     /// The nodes of this process, alone. With `awaited`, others that the records name keep their work until
     /// [`Presence::settle`] says that they had time enough to be heard.
     pub(crate) fn new(own: BTreeSet<NodeName>, awaited: bool) -> Self {
-        Self(Arc::new(RwLock::new(State { own, others: BTreeMap::new(), awaited })))
+        Self(Arc::new(RwLock::new(Liveness::new(own, awaited))))
     }
 
     /// Whether a node keeps its work and may get more.
     pub(crate) fn takes_work(&self, node: &NodeName) -> bool {
-        let state = self.read();
-        state.own.contains(node)
-            || match state.others.get(node) {
-                Some((_, standing)) => !matches!(standing, Standing::Dead | Standing::Left),
-                None => state.awaited,
-            }
+        self.read().takes_work(node)
     }
 
     /// Whether a node runs in this process.
     pub(crate) fn is_own(&self, node: &NodeName) -> bool {
-        self.read().own.contains(node)
+        self.read().is_own(node)
     }
 
     /// Where a node is, for requests: while it answers, or may.
     pub(crate) fn site(&self, node: &NodeName) -> Site {
         let state = self.read();
-        match state.others.get(node) {
-            _ if state.own.contains(node) => Site::Here,
-            Some((key, Standing::Here | Standing::Expected)) => Site::There(*key),
+        if state.is_own(node) {
+            return Site::Here;
+        }
+        match state.key(node).and_then(public) {
+            Some(key) if state.gets_requests(node) => Site::There(key),
             _ => Site::Nowhere,
         }
     }
 
     /// How another node stands; `None` for one that was not heard of since the start.
     pub(crate) fn standing(&self, node: &NodeName) -> Option<Standing> {
-        self.read().others.get(node).map(|(_, standing)| *standing)
+        self.read().standing(node)
     }
 
     /// How a node stands, in a word.
@@ -94,55 +55,61 @@ impl Presence {
         standing.map_or("unknown", Standing::as_str)
     }
 
-    /// The keys of those that answer.
-    pub(crate) fn here(&self) -> Vec<PublicKey> {
-        let state = self.read();
-        let here = state.others.values().filter(|(_, standing)| *standing == Standing::Here);
-        here.map(|(key, _)| *key).collect()
+    /// The key under which another node was heard of last.
+    pub(super) fn key(&self, node: &NodeName) -> Option<PublicKey> {
+        self.read().key(node).and_then(public)
     }
 
     /// These were in the mesh when this process began; what is known of them since counts more.
-    pub(crate) fn expect(&self, nodes: impl IntoIterator<Item = (NodeName, PublicKey)>) {
+    pub(super) fn expect(&self, nodes: impl IntoIterator<Item = (NodeName, PublicKey)>) {
         let mut state = self.write();
-        for (name, key) in nodes {
-            if !state.own.contains(&name) {
-                state.others.entry(name).or_insert((key, Standing::Expected));
-            }
-        }
+        nodes.into_iter().for_each(|(name, key)| state.expect(name, key.into()));
     }
 
-    pub(super) fn note(&self, node: NodeName, key: PublicKey, standing: Standing) {
-        self.write().others.insert(node, (key, standing));
-    }
-
-    /// Forgets the nodes with these keys; which of them were here.
+    /// Forgets the nodes with these keys; which of them were known.
     pub(super) fn shut_out(&self, keys: &BTreeSet<PublicKey>) -> Vec<NodeName> {
         let mut state = self.write();
-        let gone = state.others.extract_if(.., |_, (key, _)| keys.contains(key));
-        gone.map(|(name, _)| name).collect()
+        keys.iter().filter_map(|key| state.forget(&(*key).into())).collect()
+    }
+
+    /// The name under which a member was heard of.
+    pub(super) fn name(&self, peer: &PeerId) -> Option<NodeName> {
+        self.read().name(peer).cloned()
+    }
+
+    /// The keys of those that answer.
+    pub(crate) fn here(&self) -> Vec<PublicKey> {
+        self.read().here().filter_map(public).collect()
+    }
+
+    /// Takes note of what happened to a member: which node now stands otherwise than before, and how.
+    pub(super) fn note(&self, event: &Event) -> Option<(NodeName, Standing)> {
+        self.write().note(event)
     }
 
     /// Whoever was not heard of by now is dead.
     pub(super) fn settle(&self) {
-        let mut state = self.write();
-        state.awaited = false;
-        for (_, standing) in state.others.values_mut().filter(|(_, s)| *s == Standing::Expected) {
-            *standing = Standing::Dead;
-        }
+        self.write().settle();
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read(&self) -> RwLockReadGuard<'_, Liveness> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, Liveness> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The overlay's form of a member's key.
+fn public(peer: PeerId) -> Option<PublicKey> {
+    PublicKey::from_bytes(peer.as_bytes()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fabric::net::Peer;
 
     fn name(text: &str) -> NodeName {
         NodeName::new(text).unwrap()
@@ -158,20 +125,17 @@ mod tests {
             presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere,
             "it had no time to be heard"
         );
-        presence.note(name("b"), key, Standing::Here);
-        assert!(presence.takes_work(&name("b")) && presence.site(&name("b")) != Site::Nowhere);
-        presence.note(name("b"), key, Standing::Silent);
+        let id = PeerId::from(key);
+        let up = Event::Up(Peer::new(id, 1, name("b"), Vec::new()));
+        presence.note(&up);
+        assert!(presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::There(key));
+        presence.note(&Event::Down(id));
         assert!(presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere);
-        for gone in [Standing::Dead, Standing::Left] {
-            presence.note(name("b"), key, gone);
+        for gone in [Event::Dead(id), Event::Left(id)] {
+            presence.note(&gone);
             assert!(!presence.takes_work(&name("b")) && presence.site(&name("b")) == Site::Nowhere);
         }
-        presence.expect([(name("a"), key), (name("b"), key), (name("c"), key)]);
-        assert!(presence.site(&name("a")) == Site::Here && presence.site(&name("b")) == Site::Nowhere);
-        assert!(presence.takes_work(&name("c")) && presence.site(&name("c")) == Site::There(key));
         presence.settle();
-        for gone in ["c", "d"] {
-            assert!(!presence.takes_work(&name(gone)) && presence.site(&name(gone)) == Site::Nowhere);
-        }
+        assert!(!presence.takes_work(&name("c")), "it had time enough");
     }
 }

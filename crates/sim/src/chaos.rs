@@ -7,14 +7,19 @@ use fabric::net::{Class, Input};
 use rand::RngExt as _;
 use rand::seq::IteratorRandom as _;
 
+use genome::Plan;
+use rand::seq::IndexedRandom as _;
+use types::{Digest, Workload};
+
+use crate::keeper::Nature;
 use crate::links::Weather;
 use crate::records;
 use crate::watch::Broken;
 use crate::world::{World, WorldConfig};
 
-/// So long things go wrong.
-const TROUBLE: Duration = Duration::from_secs(60);
-/// Within this after the last fault, all must be equal.
+/// So long things go wrong, twice.
+const TROUBLE: Duration = Duration::from_secs(30);
+/// Within this after the last fault, all must be equal, and run as it should.
 const BOUND: Duration = Duration::from_secs(75);
 /// And so long after, nothing may change any more.
 const CALM: Duration = Duration::from_secs(10);
@@ -71,23 +76,32 @@ impl Chaos {
             seed: self.seed,
             weather: Weather { doubled: 0.02, ..Weather::lan(0.01) },
             watched: true,
+            working: true,
         });
         let mut written = 0;
-        let healed = trouble(&mut world, &mut written).and_then(|()| heal(&mut world));
-        match healed {
+        match run(&mut world, &mut written) {
             Ok(healed) => Ok(Report { trace: world.trace(), healed, records: written }),
             Err(broken) => Err(Box::new(Failure { run: self, at: world.now, broken })),
         }
     }
 }
 
-fn trouble(world: &mut World, written: &mut usize) -> Result<(), Broken> {
+fn run(world: &mut World, written: &mut usize) -> Result<Duration, Broken> {
     for node in 0..world.nodes.len() {
+        world.nodes[node].capacity = *[300, 1_000, 10_000].choose(&mut world.rng).unwrap_or(&10_000);
         start(world, node);
         let wait = Duration::from_millis(world.rng.random_range(0..300));
         world.run(wait)?;
     }
-    while world.now < TROUBLE {
+    trouble(world, written)?;
+    cut(world)?;
+    trouble(world, written)?;
+    heal(world)
+}
+
+fn trouble(world: &mut World, written: &mut usize) -> Result<(), Broken> {
+    let end = world.now + TROUBLE;
+    while world.now < end {
         let wait = Duration::from_millis(world.rng.random_range(50..1500));
         world.run(wait)?;
         match world.rng.random_range(0..10) {
@@ -100,18 +114,44 @@ fn trouble(world: &mut World, written: &mut usize) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Somebody writes something.
+/// An operator writes something.
 fn write(world: &mut World) -> bool {
     let Some(node) = any(world, true) else { return false };
-    let (app, what) = (world.rng.random_range(0..APPS), world.rng.random_range(0..5));
+    let (app, what) = (world.rng.random_range(0..APPS), world.rng.random_range(0..8));
     let wall = world.nodes[node].wall(world.now);
+    let plan = plan(world, app);
+    let most = world.rng.random_range(0..6);
     let Some(running) = &world.nodes[node].running else { return false };
     let record = match what {
         0 => records::removal(&running.core, app, wall),
-        1 | 2 => records::endpoint(&running.core, node, node, app, wall),
-        replicas => records::plan(&running.core, app, replicas),
+        1 | 2 => records::budget(&running.core, app, most),
+        _ => records::next_plan(&running.core, app, plan),
     };
     world.publish(node, &record)
+}
+
+/// Some plan: most releases work.
+fn plan(world: &mut World, app: u32) -> Plan {
+    let nature = match world.rng.random_range(0..10) {
+        0 => Nature::Crashes,
+        1 => Nature::Fragile,
+        2 => Nature::Slow(world.rng.random_range(0..5_500)),
+        _ => Nature::Good,
+    };
+    // the same release comes again now and then
+    let digest = Digest::of(format!("{nature:?} {}", world.rng.random_range(0..4)).as_bytes());
+    world.natures.insert(digest, nature);
+    let mut release = records::release(digest);
+    match world.rng.random_range(0..8) {
+        0 => release.port = 8_080,
+        1 => release.workload = Workload::Worker,
+        _ => {}
+    }
+    let mut plan = Plan::new(records::app(app), release, world.rng.random_range(1..6));
+    plan.warmup_ms = world.rng.random_range(0..3_000);
+    plan.grace_ms = world.rng.random_range(0..5_000);
+    plan.rollout.max_failed = world.rng.random_range(0..3);
+    plan
 }
 
 /// A member sends what doesn't hold, or doesn't read.
@@ -122,7 +162,10 @@ fn forge(world: &mut World) {
     let other = (from + 1) % world.nodes.len();
     let in_anothers_name =
         records::endpoint(&running.core, other, from, app, world.nodes[from].wall(world.now)).encode();
-    for record in records::forged(&running.core, app).into_iter().chain([in_anothers_name]) {
+    let forged = records::forged(&running.core, app).into_iter().chain([in_anothers_name]);
+    // and what held once
+    let old = world.watch.any(&mut world.rng);
+    for record in forged.chain(old) {
         // the envelope's form: version, kind 8, session 0, not the last, length, record
         let length = u32::try_from(record.len()).unwrap_or_default().to_be_bytes();
         let batch = [&[1, 8, 0, 0, 0, 0, 0], length.as_slice(), &record].concat();
@@ -152,9 +195,14 @@ fn links(world: &mut World) {
 fn processes(world: &mut World) {
     let chance = world.rng.random_range(0..12);
     match chance {
-        0..3 => {
+        0 | 1 => {
             if let Some(node) = any(world, true) {
                 world.crash(node);
+            }
+        }
+        2 => {
+            if let Some(node) = any(world, true) {
+                world.kill(node);
             }
         }
         3..7 => {
@@ -202,30 +250,66 @@ fn start(world: &mut World, node: usize) {
     world.start(node, &[(node + 1) % count, any]);
 }
 
-/// The faults end. How long until all are equal; then they must stay so.
-fn heal(world: &mut World) -> Result<Duration, Broken> {
-    world.links.heal();
+/// Faults other than a cut end.
+fn calm(world: &mut World) {
     world.links.weather = Weather::lan(0.01);
     let paused: Vec<usize> = world.nodes.iter().filter(|node| node.paused).map(|node| node.number).collect();
     for node in paused {
         world.pause(node, Duration::ZERO);
     }
+}
+
+/// The mesh is cut in two for a while, and both parts must come to do what they can.
+fn cut(world: &mut World) -> Result<(), Broken> {
+    calm(world);
+    let sides: Vec<u8> = (0..world.nodes.len()).map(|_| world.rng.random_range(0..2)).collect();
+    world.links.heal();
+    world.links.split(sides.clone());
+    settle(world, |world| {
+        for side in 0..2 {
+            let part: Vec<usize> = world.all().into_iter().filter(|node| sides[*node] == side).collect();
+            whole(world, &part)?;
+        }
+        Ok(())
+    })?;
+    world.links.heal();
+    Ok(())
+}
+
+/// The faults end. How long until all is well; then it must stay so.
+fn heal(world: &mut World) -> Result<Duration, Broken> {
+    world.links.heal();
+    calm(world);
     for node in 0..world.nodes.len() {
         if world.nodes[node].running.is_none() {
             world.nodes[node].paused = false;
             start(world, node);
         }
     }
+    settle(world, |world| whole(world, &world.all()))
+}
+
+/// Whether a part of the mesh knows itself, holds the same and runs what it should.
+fn whole(world: &World, part: &[usize]) -> Result<(), Broken> {
+    world.check_members(part)?;
+    world.check_records(part)?;
+    world.check_work(part)
+}
+
+/// How long until a check holds; then it must hold on.
+fn settle(world: &mut World, check: impl Fn(&World) -> Result<(), Broken>) -> Result<Duration, Broken> {
     let start = world.now;
-    while let Err(broken) = world.check_members().and_then(|()| world.check_records()) {
-        if world.now - start >= BOUND {
-            return Err(broken);
+    loop {
+        while let Err(broken) = check(world) {
+            if world.now - start >= BOUND {
+                return Err(broken);
+            }
+            world.run(Duration::from_millis(500))?;
         }
-        world.run(Duration::from_millis(500))?;
+        let settled = world.now - start;
+        world.run(CALM)?;
+        if check(world).is_ok() {
+            return Ok(settled);
+        }
     }
-    let healed = world.now - start;
-    world.run(CALM)?;
-    world.check_members()?;
-    world.check_records()?;
-    Ok(healed)
 }

@@ -2,6 +2,7 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use fabric::{Authority, MeshId};
+use crate::node::Node;
 use types::{NodeName, PublicKey, SignError, Signature, Signer};
 
 pub(crate) struct Key(SigningKey);
@@ -42,10 +43,10 @@ pub(crate) fn mesh() -> MeshId {
     MeshId::of_genesis(&key("root", 0).public_key(), &key("recovery", 0).public_key())
 }
 
-pub(crate) fn authority(nodes: usize) -> Authority {
+pub(crate) fn authority(nodes: &[Node]) -> Authority {
     Authority {
         operators: [operator().public_key()].into(),
-        nodes: (0..nodes).map(|number| (node_name(number), node(number).public_key())).collect(),
+        nodes: nodes.iter().map(|node| (node_name(node.number), node.key)).collect(),
         roots: None,
     }
 }

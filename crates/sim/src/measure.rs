@@ -63,6 +63,7 @@ impl Measure {
             seed: self.seed,
             weather: Weather::lan(0.01),
             watched: false,
+            working: false,
         });
         let mut figures = Figures { founded: found(&mut world)?, ..Figures::default() };
         world.run(40 * SECOND)?;
@@ -88,7 +89,7 @@ fn found(world: &mut World) -> Result<Duration, Broken> {
         let seeds = [0, 1, 2].map(|_| world.rng.random_range(0..world.nodes.len()));
         world.start(node, &seeds);
     }
-    until(world, World::check_members)?;
+    until(world, |world| world.check_members(&world.all()))?;
     Ok(world.now - start)
 }
 
@@ -194,7 +195,7 @@ fn heal(world: &mut World, figures: &mut Figures) -> Result<(), Broken> {
     world.links.heal();
     let start = world.now;
     let before: u64 = world.sent.values().map(|(_, bytes)| bytes).sum();
-    until(world, |world| world.check_members().and_then(|()| world.check_records()))?;
+    until(world, |world| world.check_members(&world.all()).and_then(|()| world.check_records(&world.all())))?;
     let after: u64 = world.sent.values().map(|(_, bytes)| bytes).sum();
     figures.healed = world.now - start;
     figures.healed_bytes = (after - before) / world.nodes.len() as u64;

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fabric::net::{Class, Config, CoreAt, Input, Net, Output, PeerId};
-use fabric::{Core, Output as Stored};
-use types::{Digest, Signer as _, Timestamp};
+use fabric::{Authority, Core, Output as Stored};
+use types::{Digest, NodeName, PublicKey, Signer as _, Timestamp};
 
 use crate::disk::Disk;
+use crate::keeper::Keeper;
 use crate::keys;
+use crate::mind::Mind;
+use crate::world::What;
 
 /// When every simulation begins.
 const BEGINNING: u64 = 1_800_000_000_000;
@@ -17,34 +20,49 @@ const BEGINNING: u64 = 1_800_000_000_000;
 pub(crate) struct Running {
     pub(crate) core: Core,
     pub(crate) net: Net,
+    /// Where nodes plan and run things.
+    pub(crate) mind: Option<Mind>,
     /// When it wants to be woken.
     pub(crate) wish: Option<Duration>,
 }
 
 pub(crate) struct Node {
     pub(crate) number: usize,
+    pub(crate) name: NodeName,
     pub(crate) id: PeerId,
+    pub(crate) key: PublicKey,
     pub(crate) running: Option<Running>,
     pub(crate) disk: Disk,
+    pub(crate) keeper: Keeper,
+    /// What it can promise, in thousandths of a CPU.
+    pub(crate) capacity: u64,
     /// How many processes there were before this one.
     pub(crate) life: u64,
     /// The process doesn't run, but is there; what comes meanwhile waits.
     pub(crate) paused: bool,
     pub(crate) waiting: VecDeque<(usize, Class, Vec<u8>)>,
+    /// What its own machine has to tell it meanwhile.
+    pub(crate) late: Vec<What>,
     /// By how much its clock is off, in milliseconds.
     pub(crate) skew: i64,
 }
 
 impl Node {
     pub(crate) fn new(number: usize) -> Self {
+        let key = keys::node(number).public_key();
         Self {
             number,
-            id: PeerId::from(keys::node(number).public_key()),
+            name: keys::node_name(number),
+            id: PeerId::from(key),
+            key,
             running: None,
             disk: Disk::default(),
+            keeper: Keeper::default(),
+            capacity: 10_000,
             life: 0,
             paused: false,
             waiting: VecDeque::new(),
+            late: Vec::new(),
             skew: 0,
         }
     }
@@ -55,27 +73,37 @@ impl Node {
     }
 
     /// Starts the process from what is on disk.
-    pub(crate) fn start(&mut self, nodes: usize, seed: u64, now: Duration) {
+    pub(crate) fn start(&mut self, authority: Authority, seed: u64, now: Duration) {
         let wall = self.wall(now);
-        let mut core = Core::new(keys::mesh(), keys::authority(nodes), wall);
+        let mut core = Core::new(keys::mesh(), authority, wall);
         let (outputs, refused) = core.load(self.disk.content(), wall);
         assert!(refused.is_empty(), "node {} wrote what it doesn't read: {refused:?}", self.number);
         self.keep(outputs);
         self.disk.sync();
         self.life += 1;
-        let secret = format!("{seed} {} {}", self.number, self.life);
+        let secret = self.secret(seed);
         let number = u16::try_from(self.number % 60_000).unwrap_or_default();
         let config = Config {
             id: self.id,
-            name: keys::node_name(self.number),
+            name: self.name.clone(),
             addresses: vec![([10, 0, (number >> 8) as u8, number as u8], 7373).into()],
             generation: core.incarnation(),
-            seed: *Digest::of(secret.as_bytes()).as_bytes(),
+            seed: *secret.as_bytes(),
         };
         let net = Net::new(config, now);
-        self.running = Some(Running { core, net, wish: None });
+        self.running = Some(Running { core, net, mind: None, wish: None });
         self.paused = false;
         self.waiting.clear();
+        self.late.clear();
+    }
+
+    /// From which the chance of this process derives.
+    pub(crate) fn secret(&self, seed: u64) -> Digest {
+        Digest::of(format!("{seed} {} {}", self.number, self.life).as_bytes())
+    }
+
+    pub(crate) fn mind(&mut self) -> Option<&mut Mind> {
+        self.running.as_mut()?.mind.as_mut()
     }
 
     /// One step of the network; writes go to the disk.
@@ -89,15 +117,17 @@ impl Node {
         out
     }
 
-    /// One step of the store; whether it took the record.
-    pub(crate) fn submit(&mut self, record: fabric::Record, now: Duration) -> bool {
+    /// One step of the store; whether it took the record. What is `awaited` is synced before anybody is told.
+    pub(crate) fn submit(&mut self, record: fabric::Record, awaited: bool, now: Duration) -> bool {
         let wall = self.wall(now);
         let Some(running) = &mut self.running else { return false };
         let Ok(verified) = record.verify(&keys::mesh()) else { return false };
         let outputs = running.core.handle(fabric::Input::Submit(verified), wall);
         let taken = outputs.iter().any(|output| matches!(output, Stored::Accepted(receipt) if receipt.new));
         self.keep(outputs);
-        self.disk.sync();
+        if awaited {
+            self.disk.sync();
+        }
         taken
     }
 

@@ -1,36 +1,105 @@
 //! Records that a simulated mesh writes.
 
-use fabric::{Core, Draft, Key, Kind, Owner, Record, RecordName};
-use genome::{Endpoint, Plan, ReplicaState};
-use types::{AppName, Digest, Namespace, Signer as _, Timestamp};
+use fabric::{Core, Draft, Key, Kind, Owner, Record, RecordName, TOMBSTONE_LIFE};
+use genome::{Budget, Endpoint, Node, Plan, Pressure, Previous, Release, ReplicaState};
+use serde::Serialize;
+use types::{AppName, Digest, Namespace, NodeName, Nutrients, Signer as _, Timestamp, Workload};
 
 use crate::keys;
 
-fn app(number: u32) -> AppName {
+/// What every replica is promised.
+pub(crate) const EACH: Nutrients = Nutrients { cpu_milli: 100, memory_mb: 100 };
+
+pub(crate) fn app(number: u32) -> AppName {
     AppName::new(&format!("app-{number}")).expect("a short name")
 }
 
+pub(crate) fn release(digest: Digest) -> Release {
+    Release {
+        digest,
+        version: digest.short(),
+        workload: Workload::Service,
+        nutrients: EACH,
+        port: 0,
+        env: std::collections::BTreeMap::new(),
+        restart: 0,
+    }
+}
+
 fn plan_of(number: u32, replicas: u32) -> Plan {
-    let release = serde_json::json!({ "digest": Digest::of(b"spore") });
-    Plan::new(app(number), serde_json::from_value(release).expect("a release needs a digest"), replicas)
+    Plan::new(app(number), release(Digest::of(b"spore")), replicas)
 }
 
 /// The next plan of an app, from what this store knows.
 pub(crate) fn plan(core: &Core, number: u32, replicas: u32) -> Record {
-    let generation = core.next_generation(&key(number));
-    Record::plan(keys::mesh(), generation, &plan_of(number, replicas), &keys::operator())
-        .expect("a valid plan")
+    next_plan(core, number, plan_of(number, replicas))
+}
+
+/// The next plan of an app with the one before it, from what this store knows.
+pub(crate) fn next_plan(core: &Core, number: u32, mut plan: Plan) -> Record {
+    let view = core.view(&Namespace::default());
+    plan.previous = view.plans.get(&plan.app_name).map(|held| Previous {
+        generation: held.generation,
+        release: held.value.release.clone(),
+    });
+    let generation = core.next_generation(&key(Kind::Plan, number));
+    Record::plan(keys::mesh(), generation, &plan, &keys::operator()).expect("a valid plan")
+}
+
+/// The next budget of an app.
+pub(crate) fn budget(core: &Core, number: u32, max_instances: u32) -> Record {
+    let generation = core.next_generation(&key(Kind::Budget, number));
+    let budget = Budget { app_name: app(number), max_instances, cpu_milli: 10_000, memory_mb: 10_000 };
+    Record::budget(keys::mesh(), generation, &budget, &keys::operator()).expect("a valid budget")
 }
 
 /// The end of an app's plan.
 pub(crate) fn removal(core: &Core, number: u32, now: Timestamp) -> Record {
-    let generation = core.next_generation(&key(number));
+    let generation = core.next_generation(&key(Kind::Plan, number));
     let name = RecordName::of_app(&app(number));
     Record::remove(keys::mesh(), Kind::Plan, name, generation, now, &keys::operator())
         .expect("a valid removal")
 }
 
-/// What a node says of a replica of its own, or of another's when `signer` is not its number.
+/// What a node says of itself, or takes back; nothing when that is what it says already.
+pub(crate) fn own(
+    core: &Core,
+    number: usize,
+    kind: Kind,
+    name: RecordName,
+    payload: Option<Vec<u8>>,
+    now: Timestamp,
+) -> Option<Record> {
+    let node = keys::node_name(number);
+    let order = core.next_order(&node, &keys::node(number).public_key());
+    let mut draft = Draft::of_node(keys::mesh(), kind, node, name, order);
+    let held = core.get(&draft.key);
+    if held.and_then(Record::payload) == payload.as_deref() {
+        return None;
+    }
+    draft.expires = payload.is_none().then(|| now + TOMBSTONE_LIFE);
+    draft.payload = payload;
+    Some(draft.sign(&keys::node(number)).expect("a valid record"))
+}
+
+/// What a node has to offer.
+pub(crate) fn node(name: &NodeName, cpu_milli: u64) -> Vec<u8> {
+    json(&Node {
+        node_id: name.clone(),
+        host: name.to_string(),
+        capacity: Nutrients { cpu_milli, memory_mb: 100_000 },
+        labels: std::collections::BTreeMap::new(),
+        addresses: Vec::new(),
+        version: String::new(),
+        pressure: Pressure::None,
+    })
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("it has a form in JSON")
+}
+
+/// What a node says of a replica of another's, signed by `signer`.
 pub(crate) fn endpoint(core: &Core, node: usize, signer: usize, number: u32, now: Timestamp) -> Record {
     let name = keys::node_name(node);
     let endpoint = Endpoint {
@@ -58,7 +127,7 @@ pub(crate) fn endpoint(core: &Core, node: usize, signer: usize, number: u32, now
 
 /// A plan signed by nobody the mesh knows, and one whose content was changed after it was signed.
 pub(crate) fn forged(core: &Core, number: u32) -> [Vec<u8>; 2] {
-    let generation = core.next_generation(&key(number));
+    let generation = core.next_generation(&key(Kind::Plan, number));
     let stranger = Record::plan(keys::mesh(), generation, &plan_of(number, 1), &keys::stranger());
     let mut changed = plan(core, number, 7).encode();
     let middle = changed.len() - 80;
@@ -66,7 +135,7 @@ pub(crate) fn forged(core: &Core, number: u32) -> [Vec<u8>; 2] {
     [stranger.expect("a valid plan").encode(), changed]
 }
 
-fn key(number: u32) -> Key {
+fn key(kind: Kind, number: u32) -> Key {
     let name = RecordName::of_app(&app(number));
-    Key { kind: Kind::Plan, namespace: Namespace::default(), owner: Owner::Operator, name }
+    Key { kind, namespace: Namespace::default(), owner: Owner::Operator, name }
 }

@@ -12,12 +12,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// So many nodes that know each other, watched.
 fn mesh(nodes: usize, seed: u64, loss: f64) -> World {
-    let mut world = World::new(WorldConfig { nodes, seed, weather: Weather::lan(loss), watched: true });
+    let mut world = World::new(WorldConfig { nodes, seed, weather: Weather::lan(loss), watched: true, working: false });
     for node in 0..nodes {
         world.start(node, &[(node + 1) % nodes, 0]);
     }
     world.run(30 * SECOND).unwrap();
-    world.check_members().unwrap();
+    world.check_members(&world.all()).unwrap();
     world.events.clear();
     world
 }
@@ -71,8 +71,8 @@ fn survivors_of_a_mass_failure_are_not_left_out() {
         let record = records::plan(&world.nodes[0].running.as_ref().unwrap().core, 1, 2);
         assert!(world.publish(0, &record));
         world.run(30 * SECOND).unwrap();
-        world.check_records().unwrap();
-        world.check_members().unwrap();
+        world.check_records(&world.all()).unwrap();
+        world.check_members(&world.all()).unwrap();
         let record = records::plan(&world.nodes[1].running.as_ref().unwrap().core, 1, 3);
         world.stored.insert(record.id(), std::collections::BTreeMap::new());
         world.publish(1, &record);
@@ -101,7 +101,7 @@ fn publish(world: &mut World, node: usize, app: u32, replicas: u32) -> usize {
 #[test]
 fn a_large_mesh_sends_a_record_once_and_asks_past_the_dead() {
     let weather = Weather::lan(0.01);
-    let mut world = World::new(WorldConfig { nodes: 120, seed: 3, weather, watched: false });
+    let mut world = World::new(WorldConfig { nodes: 120, seed: 3, weather, watched: false, working: false });
     for node in 0..120 {
         world.start(node, &[(node + 1) % 120, 0]);
     }

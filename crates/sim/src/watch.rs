@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::net::{Class, carried};
 use fabric::{Core, Key, Rank, Receipt, Record};
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
 use types::Digest;
 
+use crate::node::Running;
 use crate::world::World;
 
 /// An invariant that didn't hold.
@@ -40,6 +43,11 @@ impl Watch {
 
     pub(crate) fn signed(&mut self, record: &Record) {
         self.signed.insert(record.id(), record.encode());
+    }
+
+    /// Some record that was signed at some time.
+    pub(crate) fn any(&self, rng: &mut StdRng) -> Option<Vec<u8>> {
+        self.signed.values().choose(rng).cloned()
     }
 
     pub(crate) fn acknowledged(&mut self, record: &Record) {
@@ -83,21 +91,30 @@ impl Watch {
         }
     }
 
-    fn fail(&mut self, invariant: &'static str, what: String) {
+    pub(crate) fn fail(&mut self, invariant: &'static str, what: String) {
         self.broken.get_or_insert(Broken { invariant, what });
     }
 }
 
 impl World {
-    /// Whether all that run know each other, and nobody else.
-    pub(crate) fn check_members(&self) -> Result<(), Broken> {
-        let all: BTreeSet<_> = self.running().map(|(number, _)| self.nodes[number].id).collect();
-        for (number, running) in self.running() {
+    /// Those that run.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        self.running().map(|(number, _)| number).collect()
+    }
+
+    fn of<'a>(&'a self, part: &'a [usize]) -> impl Iterator<Item = (usize, &'a Running)> {
+        part.iter().filter_map(|node| Some((*node, self.nodes[*node].running.as_ref()?)))
+    }
+
+    /// Whether all of a part that run know each other, and nobody else.
+    pub(crate) fn check_members(&self, part: &[usize]) -> Result<(), Broken> {
+        let all: BTreeSet<_> = self.of(part).map(|(number, _)| self.nodes[number].id).collect();
+        for (number, running) in self.of(part) {
             // looked at often and mostly in vain: counts first
             let count = running.net.members().len() + 1;
             if count != all.len() && !self.config().watched {
                 let what = format!("node {number} knows {count} of {}", all.len());
-                return Err(Broken { invariant: "members are equal after heal", what });
+                return Err(Broken { invariant: "members are equal", what });
             }
             let seen: BTreeSet<_> =
                 running.net.members().map(|peer| peer.id).chain([running.net.me().id]).collect();
@@ -105,16 +122,17 @@ impl World {
                 let lacks: Vec<_> = all.difference(&seen).filter_map(|id| self.number_of(*id)).collect();
                 let more: Vec<_> = seen.difference(&all).filter_map(|id| self.number_of(*id)).collect();
                 let what = format!("node {number} lacks {lacks:?} and has {more:?} too much");
-                return Err(Broken { invariant: "members are equal after heal", what });
+                return Err(Broken { invariant: "members are equal", what });
             }
         }
         Ok(())
     }
 
-    /// Whether all that run hold the same records, and none older than what was acknowledged.
-    pub(crate) fn check_records(&self) -> Result<(), Broken> {
+    /// Whether all of a part that run hold the same records, and the whole mesh none older than was acknowledged.
+    pub(crate) fn check_records(&self, part: &[usize]) -> Result<(), Broken> {
         let mut first: Option<(usize, BTreeSet<Digest>)> = None;
-        for (number, running) in self.running() {
+        let whole = part.len() == self.running().count();
+        for (number, running) in self.of(part) {
             let ids: BTreeSet<Digest> = running.core.ids().collect();
             match &first {
                 None => first = Some((number, ids)),
@@ -125,12 +143,12 @@ impl World {
                         theirs.len(),
                         ids.symmetric_difference(theirs).count()
                     );
-                    return Err(Broken { invariant: "records are equal after heal", what });
+                    return Err(Broken { invariant: "records are equal", what });
                 }
                 Some(_) => {}
             }
             for (key, rank) in &self.watch.acknowledged {
-                if running.core.get(key).is_none_or(|held| held.rank() < *rank) {
+                if whole && running.core.get(key).is_none_or(|held| held.rank() < *rank) {
                     let what = format!("node {number} holds an older {key} than was acknowledged");
                     return Err(Broken { invariant: "nothing deleted or replaced comes back", what });
                 }

@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fabric::Record;
+use fabric::{Authority, Record};
 use fabric::net::{Class, Event, Input, Output, PeerId};
+use agent::LaunchId;
+use genome::Exit;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use types::Digest;
 
+use crate::keeper::Nature;
+use crate::keys;
 use crate::links::{Links, Weather};
 use crate::node::{Node, Running};
 use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::watch::{Broken, Watch};
+use crate::work::Doubles;
 
 /// A broken link is noticed by who sends over it after this.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -32,34 +38,81 @@ pub struct WorldConfig {
     pub weather: Weather,
     /// Whether every step is checked; slow with many nodes.
     pub watched: bool,
+    /// Whether nodes plan and run replicas, or only tell each other of records.
+    pub working: bool,
 }
 
-enum What {
-    Deliver { from: usize, to: usize, class: Class, bytes: Vec<u8> },
-    Timer { node: usize, life: u64 },
-    Broken { node: usize, life: u64, peer: PeerId },
+pub(crate) enum What {
+    Deliver {
+        from: usize,
+        to: usize,
+        class: Class,
+        bytes: Vec<u8>,
+    },
+    Timer {
+        node: usize,
+        life: u64,
+    },
+    Broken {
+        node: usize,
+        life: u64,
+        peer: PeerId,
+    },
     Sync,
     Resume(usize),
+    /// A machine has something to tell its reconciler.
+    Agent {
+        node: usize,
+        life: u64,
+        input: Box<agent::Input>,
+    },
+    /// A reconciler wants to be woken.
+    Tick {
+        node: usize,
+        life: u64,
+    },
+    /// A node looks at its records.
+    Look {
+        node: usize,
+        life: u64,
+    },
+    /// A node that started has had its time to meet the others.
+    Settle {
+        node: usize,
+        life: u64,
+    },
+    /// A process ends, if it does so on this machine still.
+    End {
+        node: usize,
+        machine: u64,
+        id: LaunchId,
+        exit: Exit,
+    },
 }
 
 /// A simulated mesh.
 pub struct World {
     config: WorldConfig,
+    /// Who may write; deriving ten thousand keys takes longer than a node's whole life.
+    authority: Authority,
     pub(crate) now: Duration,
-    queue: Queue<What>,
+    pub(crate) queue: Queue<What>,
     pub(crate) nodes: Vec<Node>,
     numbers: BTreeMap<PeerId, usize>,
     pub(crate) links: Links,
     pub(crate) rng: StdRng,
-    trace: Trace,
+    pub(crate) trace: Trace,
     pub(crate) watch: Watch,
+    pub(crate) doubles: Doubles,
     /// Bytes sent by all nodes, by class.
     pub(crate) sent: BTreeMap<Class, (u64, u64)>,
     /// What nodes were told of members since this was emptied: when, who, what.
     pub(crate) events: Vec<(Duration, usize, Event)>,
     pub(crate) offences: Vec<(usize, PeerId, String)>,
+    /// What releases are like; the others are good.
+    pub(crate) natures: BTreeMap<Digest, Nature>,
     /// For measuring: when each node stored the record that is watched for.
-    pub(crate) stored: BTreeMap<types::Digest, BTreeMap<usize, Duration>>,
+    pub(crate) stored: BTreeMap<Digest, BTreeMap<usize, Duration>>,
 }
 
 impl World {
@@ -71,6 +124,7 @@ impl World {
         let mut queue = Queue::new();
         queue.add(SYNC, What::Sync);
         Self {
+            authority: keys::authority(&nodes),
             config,
             now: Duration::ZERO,
             queue,
@@ -79,9 +133,11 @@ impl World {
             rng: StdRng::seed_from_u64(config.seed),
             trace: Trace::new(),
             watch: Watch::new(config.nodes),
+            doubles: Doubles::default(),
             sent: BTreeMap::new(),
             events: Vec::new(),
             offences: Vec::new(),
+            natures: BTreeMap::new(),
             stored: BTreeMap::new(),
             nodes,
         }
@@ -90,13 +146,22 @@ impl World {
     /// Starts a node and has it meet these.
     pub fn start(&mut self, node: usize, seeds: &[usize]) {
         let seeds = seeds.iter().map(|seed| self.nodes[*seed].id).collect();
-        self.nodes[node].start(self.config.nodes, self.config.seed, self.now);
+        self.nodes[node].start(self.authority.clone(), self.config.seed, self.now);
         self.watch.restarted(node);
         self.step(node, Input::Join(seeds));
+        if self.config.working {
+            self.start_mind(node);
+        }
     }
 
-    /// Kills a node's process; what it hadn't synced is lost, at least in part.
+    /// Has a machine lose its power: what it ran is gone, and what it hadn't synced, at least in part.
     pub fn crash(&mut self, node: usize) {
+        self.kill(node);
+        self.nodes[node].keeper.die();
+    }
+
+    /// Kills a node's process; its keeper goes on, and what wasn't synced may be lost all the same.
+    pub fn kill(&mut self, node: usize) {
         self.nodes[node].running = None;
         self.nodes[node].disk.crash(&mut self.rng);
     }
@@ -110,12 +175,13 @@ impl World {
     /// Submits an operator's or a node's record at `node`, as its local API does: synced, then told to everyone.
     pub fn publish(&mut self, node: usize, record: &Record) -> bool {
         self.watch.signed(record);
-        if self.nodes[node].paused || !self.nodes[node].submit(record.clone(), self.now) {
+        if self.nodes[node].paused || !self.nodes[node].submit(record.clone(), true, self.now) {
             return false;
         }
         self.watch.acknowledged(record);
         self.note_stored(node, record.id());
         self.step(node, Input::Publish(Box::new(record.clone())));
+        self.look_soon(node);
         true
     }
 
@@ -173,9 +239,47 @@ impl World {
             }
             What::Sync => {
                 self.nodes.iter_mut().filter(|node| node.running.is_some()).for_each(|node| node.disk.sync());
+                self.watch_work();
                 self.queue.add(self.now + SYNC, What::Sync);
             }
             What::Resume(node) => self.resume(node),
+            What::End { node, machine, id, exit } => {
+                if self.nodes[node].keeper.machine == machine {
+                    self.end(node, id, exit);
+                }
+            }
+            What::Agent { node, life, .. }
+            | What::Tick { node, life }
+            | What::Look { node, life }
+            | What::Settle { node, life } => {
+                if self.nodes[node].life == life && self.nodes[node].running.is_some() {
+                    self.mind(node, what);
+                }
+            }
+        }
+    }
+
+    /// Something comes to the planner or the reconciler of a node, now or when its process runs again.
+    fn mind(&mut self, node: usize, what: What) {
+        if self.nodes[node].paused {
+            return self.nodes[node].late.push(what);
+        }
+        match what {
+            What::Agent { input, .. } => self.tell(node, *input),
+            What::Tick { .. } => {
+                let now = self.now;
+                let due = |mind: &mut crate::mind::Mind| mind.tick.is_some_and(|at| at <= now);
+                if self.nodes[node].mind().is_some_and(due) {
+                    self.tell(node, agent::Input::Tick);
+                }
+            }
+            What::Settle { .. } => {
+                if let Some(mind) = self.nodes[node].mind() {
+                    mind.settle();
+                }
+                self.look(node);
+            }
+            _ => self.look(node),
         }
     }
 
@@ -190,6 +294,9 @@ impl World {
         }
         for (from, class, bytes) in std::mem::take(&mut self.nodes[node].waiting) {
             self.deliver(from, node, class, bytes);
+        }
+        for what in std::mem::take(&mut self.nodes[node].late) {
+            self.mind(node, what);
         }
         if !timer_first {
             self.step(node, Input::Timer);
@@ -249,9 +356,15 @@ impl World {
                 }
                 self.queue.add(at.max(self.now), What::Timer { node, life });
             }
-            Output::Member(event) => self.events.push((self.now, node, event)),
+            Output::Member(event) => {
+                if self.nodes[node].mind().is_some_and(|mind| mind.note(&event)) {
+                    self.look_soon(node);
+                }
+                self.events.push((self.now, node, event));
+            }
             Output::Stored(receipt) => {
                 self.note_stored(node, receipt.id);
+                self.look_soon(node);
                 if self.config.watched
                     && let Some(running) = &self.nodes[node].running
                 {
@@ -263,7 +376,7 @@ impl World {
         }
     }
 
-    fn note_stored(&mut self, node: usize, id: types::Digest) {
+    fn note_stored(&mut self, node: usize, id: Digest) {
         if let Some(times) = self.stored.get_mut(&id) {
             times.entry(node).or_insert(self.now);
         }

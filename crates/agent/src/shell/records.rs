@@ -22,6 +22,17 @@ impl Shell {
         );
     }
 
+    /// Brings this node's own records in line with what it has said, as far as they aren't.
+    pub(super) async fn correct_records(&mut self) {
+        let now = self.now();
+        let (view, node) = (self.deps.fabric.view(), &self.config.node.node_id);
+        let endpoints = view.endpoints().map(|record| &**record).filter(|record| record.node_id == *node);
+        let observed = view.observed.values().map(|seen| &**seen).filter(|seen| seen.node_id == *node);
+        for action in self.core.corrections(endpoints, observed) {
+            self.act(action, now).await;
+        }
+    }
+
     pub(super) async fn register(&mut self, record: Endpoint, now: Now) {
         let resumed = record.is_ready().then(|| self.drains.remove(&record.replica)).flatten();
         let registered = self.deps.fabric.register_endpoint(&record, &*self.deps.signer, now.wall);

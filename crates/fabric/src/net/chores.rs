@@ -153,7 +153,7 @@ impl Net {
 
     /// Carries out what the library for members wants, until it wants nothing more.
     pub(super) fn settle_members(&mut self, _store: &impl Store) {
-        let members::Effects { sends, timers, news } = std::mem::take(&mut self.members.effects);
+        let members::Effects { sends, timers, news } = self.members.effects();
         for (to, bytes) in sends {
             self.send(to, Class::Datagram, &Message::Swim(bytes));
         }

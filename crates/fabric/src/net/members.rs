@@ -78,6 +78,8 @@ pub(super) struct Members {
     pub(super) effects: Effects,
     /// A generation under which somebody else spoke of us, higher than ours.
     contested: u64,
+    /// The timer that passes news on, while there is none: a calm node isn't woken ten times a second.
+    parked: Option<foca::Timer<Peer>>,
 }
 
 impl Members {
@@ -90,6 +92,7 @@ impl Members {
             seeds: BTreeSet::new(),
             effects: Effects::default(),
             contested: 0,
+            parked: None,
         }
     }
 
@@ -121,6 +124,20 @@ impl Members {
 
     pub(super) fn timer(&mut self, timer: foca::Timer<Peer>) {
         drop(self.swim.handle_timer(timer, &mut self.effects));
+    }
+
+    /// What the library wants done since it was last asked.
+    pub(super) fn effects(&mut self) -> Effects {
+        let mut effects = std::mem::take(&mut self.effects);
+        if self.swim.updates_backlog() == 0 {
+            let of_gossip = |timer: &(_, foca::Timer<Peer>)| matches!(timer.1, foca::Timer::PeriodicGossip(_));
+            if let Some(place) = effects.timers.iter().position(of_gossip) {
+                self.parked = Some(effects.timers.remove(place).1);
+            }
+        } else if let Some(timer) = self.parked.take() {
+            effects.timers.push((GOSSIP, timer));
+        }
+        effects
     }
 
     /// Comes back under other addresses.

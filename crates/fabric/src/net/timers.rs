@@ -34,6 +34,8 @@ pub(super) struct Timers {
     count: u64,
     /// What the driver was told last.
     told: Option<Duration>,
+    /// When we ran last.
+    ran: Duration,
 }
 
 impl Timers {
@@ -64,9 +66,11 @@ impl Timers {
 
     /// Guards others against our own lag: if timers fire late, answers to our probes lie unread and
     /// suspicions would run out unrefuted. So time in which we didn't run doesn't count for membership: its
-    /// timers move by as much as we were late (compare Lifeguard, Dadgar et al. 2018). Returns the lag.
+    /// timers move by as much as we were late (compare Lifeguard, Dadgar et al. 2018). A lag is forgiven once: of
+    /// those who meet it after a stop, a hundred messages may come before the timer. Returns the lag.
     pub(super) fn forgive(&mut self, now: Duration) -> Option<Duration> {
-        let lag = now.checked_sub(self.queue.first_key_value()?.0.0)?;
+        let ran = std::mem::replace(&mut self.ran, now);
+        let lag = now.checked_sub(self.queue.first_key_value()?.0.0.max(ran))?;
         if lag < LATE {
             return None;
         }

@@ -1,10 +1,9 @@
 //! The driver of the fabric's network core: it moves bytes, keeps time, and tells the rest who is there.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fabric::net::{Class, Event, FabricAt, Input, Net, Output, PeerId};
+use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, PeerId, Standing};
 use fabric::{Fabric, Kind};
 use hyphae::{MAX_DATAGRAM, Overlay};
 use tokio::sync::mpsc;
@@ -14,10 +13,10 @@ use super::GOSSIP;
 use super::door::Door;
 use crate::clock::SystemClock;
 use crate::events::EventLog;
-use crate::presence::{Presence, Standing};
+use crate::presence::Presence;
 
-/// How long after the start a node that was not heard of counts as dead: time to find one peer, and to hear its list.
-const AWAITED: Duration = Duration::from_secs(10);
+/// How long after the start a node that was not heard of counts as dead.
+const AWAITED: Duration = Liveness::AWAITED;
 
 /// The core, and everything it acts on.
 pub(super) struct Driver {
@@ -28,7 +27,6 @@ pub(super) struct Driver {
     pub(super) door: Door,
     pub(super) events: EventLog,
     pub(super) inputs: mpsc::Receiver<Input>,
-    pub(super) names: BTreeMap<PeerId, NodeName>,
     pub(super) began: Instant,
 }
 
@@ -72,14 +70,15 @@ impl Driver {
                 Output::Timer(at) => *due = Some(at),
                 Output::Send { to, class, bytes } => self.send(to, class, bytes),
                 Output::Learn { peer, addresses } => self.learn(peer, &addresses),
-                Output::Member(event) => changed |= self.member(event),
+                Output::Member(event) => changed |= self.member(&event),
                 Output::Stored(receipt) => {
                     if says_who(&receipt.key.kind) {
                         self.door.refresh(&self.fabric);
                     }
                 }
                 Output::Misbehaviour { peer, why } => {
-                    let who = self.names.get(&peer).map_or_else(|| "a node without a name", NodeName::as_str);
+                    let name = self.presence.name(&peer);
+                    let who = name.as_ref().map_or("a node without a name", NodeName::as_str);
                     tracing::warn!(peer = who, "failed to {why}");
                 }
             }
@@ -113,26 +112,9 @@ impl Driver {
     }
 
     /// Notes what became of a member; whether it changes what is placed or routed where.
-    fn member(&mut self, event: Event) -> bool {
-        let (id, standing) = match event {
-            Event::Up(peer) => {
-                if let Some(name) = peer.name() {
-                    self.names.insert(peer.id, name.clone());
-                }
-                (peer.id, Standing::Here)
-            }
-            Event::Down(id) => (id, Standing::Silent),
-            Event::Dead(id) => (id, Standing::Dead),
-            Event::Left(id) => (id, Standing::Left),
-        };
-        let (Some(name), Ok(key)) = (self.names.get(&id), PublicKey::from_bytes(id.as_bytes())) else {
-            return false;
-        };
-        if self.presence.standing(name) == Some(standing) {
-            return false;
-        }
-        self.presence.note(name.clone(), key, standing);
-        if standing == Standing::Silent {
+    fn member(&self, event: &Event) -> bool {
+        let Some((name, standing)) = self.presence.note(event) else { return false };
+        if let (Standing::Silent, Some(key)) = (standing, self.presence.key(&name)) {
             // Requests that wait for it go elsewhere, if they may be repeated.
             self.overlay.cut(&key);
         }

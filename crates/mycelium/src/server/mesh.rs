@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use fabric::net::Standing;
 use fabric::{Key, Kind, Owner, Record, RecordName};
 use hyphae::OpenError;
 use types::{Namespace, NodeName, PublicKey, Signer as _};
@@ -17,7 +18,6 @@ use crate::api::{
     TicketMade, TicketStatus, TicketWish, Written,
 };
 use crate::network::Network;
-use crate::presence::Standing;
 
 /// What the one `root` record is called.
 const ROOT: &str = "root";

@@ -1,0 +1,113 @@
+//! Mind: what a simulated node decides and how it acts on it: the production planner and the production reconciler.
+//! Dies with the node's process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{Adoption, Core, Now, PlanNote, Timing};
+use cortex::{Decision, Planned};
+use fabric::View;
+use fabric::net::{Event, Liveness};
+use types::{Digest, NodeName, Timestamp};
+
+/// Long waits would add nothing but steps in which nothing happens.
+fn timing() -> Timing {
+    let seconds = Duration::from_secs;
+    Timing { stable: seconds(20), backoff_max: seconds(15), probe_every: seconds(7), ..Timing::default() }
+}
+
+pub(crate) struct Mind {
+    pub(crate) name: NodeName,
+    pub(crate) core: Core,
+    pub(crate) liveness: Liveness,
+    pub(crate) decision: Arc<Decision>,
+    /// A look at the records is planned already.
+    pub(crate) looking: bool,
+    /// When the reconciler is woken next.
+    pub(crate) tick: Option<Duration>,
+    /// What the decision was derived from: the version of the view, and whether liveness has changed since.
+    seen: Option<u64>,
+    told: Option<agent::World>,
+}
+
+impl Mind {
+    pub(crate) fn new(name: NodeName, secret: &Digest, now: Duration, wall: Timestamp) -> Self {
+        let (seeds, _) = secret.as_bytes().as_chunks::<8>();
+        let core =
+            Core::new(name.clone(), timing(), u64::from_be_bytes(seeds[0]), Now { mono: now, wall });
+        Self {
+            liveness: Liveness::new([name.clone()].into(), true),
+            name,
+            core,
+            decision: Arc::default(),
+            looking: false,
+            tick: None,
+            seen: None,
+            told: None,
+        }
+    }
+
+    /// Takes note of a member's fate; whether work may have to go elsewhere.
+    pub(crate) fn note(&mut self, event: &Event) -> bool {
+        let changed = self.liveness.note(event).is_some();
+        if changed {
+            self.seen = None;
+        }
+        changed
+    }
+
+    /// Those that weren't heard of by now are gone.
+    pub(crate) fn settle(&mut self) {
+        self.liveness.settle();
+        self.seen = None;
+    }
+
+    /// What this node finds of itself when it starts.
+    pub(crate) fn found(&self, view: &View, processes: Vec<agent::Adopted>) -> Adoption {
+        let own = view.endpoints().filter(|record| record.node_id == self.name);
+        let seen = view.observed.values().filter(|seen| seen.node_id == self.name);
+        Adoption {
+            processes,
+            endpoints: own.map(|record| (**record).clone()).collect(),
+            observed: seen.map(|seen| (**seen).clone()).collect(),
+        }
+    }
+
+    /// Decides anew where something has changed; what the reconciler is to be told.
+    pub(crate) fn look(&mut self, view: &View) -> Option<agent::World> {
+        if self.seen == Some(view.version) {
+            return None;
+        }
+        self.seen = Some(view.version);
+        self.decision = Arc::new(cortex::decide(&self.world(view)));
+        let note = |(app, entry): (&types::AppName, &fabric::Entry<genome::Plan>)| {
+            let fallback = self.decision.apps.get(app).and_then(|decided| decided.fallback.clone());
+            (app.clone(), PlanNote { generation: entry.generation, summary: String::new(), fallback })
+        };
+        let told = agent::World {
+            assignments: self.decision.of_node(&self.name),
+            stays: self.decision.stays_of(&self.name),
+            plans: view.plans.iter().map(note).collect(),
+        };
+        if self.told.as_ref() == Some(&told) {
+            return None;
+        }
+        self.told = Some(told.clone());
+        Some(told)
+    }
+
+    fn world<'a>(&self, view: &'a View) -> cortex::World<'a> {
+        let plans = view.plans.values();
+        let nodes = view.nodes.values().map(|node| &**node);
+        cortex::World {
+            plans: plans.map(|entry| Planned { generation: entry.generation, plan: &entry.value }).collect(),
+            budgets: view.budgets.values().map(|entry| &*entry.value).collect(),
+            nodes: nodes.filter(|node| self.liveness.takes_work(&node.node_id)).collect(),
+            drained: view.drains.keys().collect(),
+            endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
+            observed: view.observed.values().map(|observed| &**observed).collect(),
+            demand: BTreeMap::new(),
+        }
+    }
+}
