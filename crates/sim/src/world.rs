@@ -9,7 +9,7 @@ use agent::LaunchId;
 use genome::Exit;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use types::Digest;
+use types::{Digest, Namespace};
 
 use crate::keeper::Nature;
 use crate::keys;
@@ -143,11 +143,16 @@ impl World {
         }
     }
 
-    /// Starts a node and has it meet these.
+    /// Starts a node and has it meet these, and whomever it knows from its disk.
     pub fn start(&mut self, node: usize, seeds: &[usize]) {
-        let seeds = seeds.iter().map(|seed| self.nodes[*seed].id).collect();
+        let mut seeds: Vec<PeerId> = seeds.iter().map(|seed| self.nodes[*seed].id).collect();
         self.nodes[node].start(self.authority.clone(), self.config.seed, self.now);
         self.watch.restarted(node);
+        if let Some(running) = &self.nodes[node].running {
+            let known = running.core.view(&Namespace::default()).nodes;
+            let keys = known.keys().filter_map(|name| self.authority.nodes.get(name));
+            seeds.extend(keys.map(|key| PeerId::from(*key)));
+        }
         self.step(node, Input::Join(seeds));
         if self.config.working {
             self.start_mind(node);

@@ -29,6 +29,11 @@ impl Core {
         if wanted.revision != launch.revision {
             return;
         }
+        // What runs instead of a release that failed has nothing to fall back to, and saying that it fails as well
+        // would take back why it runs: then both would be tried in turn for ever.
+        if self.plans.get(&launch.app).is_some_and(|plan| plan.fallback.is_some()) {
+            return;
+        }
         let report = Reported {
             revision: launch.revision.clone(),
             slot: Some(launch.slot),

@@ -210,3 +210,25 @@ fn what_the_machine_cannot_do_does_not_speak_against_the_release() {
     }
     assert_eq!(rig.observed.len(), 1);
 }
+
+/// The observation that made everybody fall back must outlive that the release before fails as well.
+#[test]
+fn what_runs_instead_is_not_observed_when_it_fails_too() {
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    for _ in 0..2 {
+        let id = rig.spawn();
+        rig.took_probe();
+        rig.exit(&id, 1);
+        rig.pass(Duration::from_secs(3));
+    }
+    assert!(matches!(rig.observed.as_slice(), [Observing::Failed(_)]));
+    rig.want_as(&release("b"), 1, Some("a failed"));
+    for _ in 0..2 {
+        let id = rig.spawn();
+        rig.took_probe();
+        rig.exit(&id, 1);
+        rig.pass(Duration::from_secs(3));
+    }
+    assert_eq!(rig.observed.len(), 1, "{:?}", rig.observed);
+}
