@@ -1,8 +1,8 @@
 //! Keys of a simulated mesh, derived from numbers.
 
+use crate::node::Node;
 use ed25519_dalek::{Signer as _, SigningKey};
 use fabric::{Authority, MeshId};
-use crate::node::Node;
 use types::{NodeName, PublicKey, SignError, Signature, Signer};
 
 pub(crate) struct Key(SigningKey);

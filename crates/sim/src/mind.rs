@@ -34,8 +34,7 @@ pub(crate) struct Mind {
 impl Mind {
     pub(crate) fn new(name: NodeName, secret: &Digest, now: Duration, wall: Timestamp) -> Self {
         let (seeds, _) = secret.as_bytes().as_chunks::<8>();
-        let core =
-            Core::new(name.clone(), timing(), u64::from_be_bytes(seeds[0]), Now { mono: now, wall });
+        let core = Core::new(name.clone(), timing(), u64::from_be_bytes(seeds[0]), Now { mono: now, wall });
         Self {
             liveness: Liveness::new([name.clone()].into(), true),
             name,

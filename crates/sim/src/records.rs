@@ -38,10 +38,10 @@ pub(crate) fn plan(core: &Core, number: u32, replicas: u32) -> Record {
 /// The next plan of an app with the one before it, from what this store knows.
 pub(crate) fn next_plan(core: &Core, number: u32, mut plan: Plan) -> Record {
     let view = core.view(&Namespace::default());
-    plan.previous = view.plans.get(&plan.app_name).map(|held| Previous {
-        generation: held.generation,
-        release: held.value.release.clone(),
-    });
+    plan.previous = view
+        .plans
+        .get(&plan.app_name)
+        .map(|held| Previous { generation: held.generation, release: held.value.release.clone() });
     let generation = core.next_generation(&key(Kind::Plan, number));
     Record::plan(keys::mesh(), generation, &plan, &keys::operator()).expect("a valid plan")
 }

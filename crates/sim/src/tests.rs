@@ -12,7 +12,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// So many nodes that know each other, watched.
 fn mesh(nodes: usize, seed: u64, loss: f64) -> World {
-    let mut world = World::new(WorldConfig { nodes, seed, weather: Weather::lan(loss), watched: true, working: false });
+    let mut world =
+        World::new(WorldConfig { nodes, seed, weather: Weather::lan(loss), watched: true, working: false });
     for node in 0..nodes {
         world.start(node, &[(node + 1) % nodes, 0]);
     }

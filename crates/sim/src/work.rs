@@ -82,7 +82,9 @@ impl World {
             if now - since > DOUBLED {
                 let (app, slot, one, other) = double;
                 let what = format!("nodes {one} and {other} both serve slot {slot} of {app}");
-                return self.watch.fail("never two replicas of one slot for longer than the heal bound", what);
+                return self
+                    .watch
+                    .fail("never two replicas of one slot for longer than the heal bound", what);
             }
         }
     }
@@ -114,8 +116,7 @@ impl World {
                     return Err(broken("min is held by every part that can", what));
                 }
             }
-            let living: usize =
-                part.iter().map(|node| self.nodes[*node].keeper.of_app(app).count()).sum();
+            let living: usize = part.iter().map(|node| self.nodes[*node].keeper.of_app(app).count()).sum();
             if living > decided.slots.len() {
                 let what = format!("{living} of {app} run, {} are wanted", decided.slots.len());
                 return Err(broken("never over budget", what));

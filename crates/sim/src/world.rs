@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fabric::{Authority, Record};
-use fabric::net::{Class, Event, Input, Output, PeerId};
 use agent::LaunchId;
+use fabric::net::{Class, Event, Input, Output, PeerId};
+use fabric::{Authority, Record};
 use genome::Exit;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

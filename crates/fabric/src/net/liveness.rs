@@ -98,7 +98,8 @@ impl Liveness {
     /// Whoever was not heard of by now is dead; to be called [`Liveness::AWAITED`] after the start.
     pub fn settle(&mut self) {
         self.awaited = false;
-        for (_, standing) in self.others.values_mut().filter(|(_, standing)| *standing == Standing::Expected) {
+        for (_, standing) in self.others.values_mut().filter(|(_, standing)| *standing == Standing::Expected)
+        {
             *standing = Standing::Dead;
         }
     }

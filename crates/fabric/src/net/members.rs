@@ -130,7 +130,8 @@ impl Members {
     pub(super) fn effects(&mut self) -> Effects {
         let mut effects = std::mem::take(&mut self.effects);
         if self.swim.updates_backlog() == 0 {
-            let of_gossip = |timer: &(_, foca::Timer<Peer>)| matches!(timer.1, foca::Timer::PeriodicGossip(_));
+            let of_gossip =
+                |timer: &(_, foca::Timer<Peer>)| matches!(timer.1, foca::Timer::PeriodicGossip(_));
             if let Some(place) = effects.timers.iter().position(of_gossip) {
                 self.parked = Some(effects.timers.remove(place).1);
             }

@@ -2,7 +2,6 @@
 
 mod early;
 mod forms;
-mod release;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -61,7 +61,11 @@ fn records_of_an_earlier_life_are_put_right() {
         Observed { node_id: said.node_id.clone(), app_name: said.app_name.clone(), failed: Some(failed) };
     let actions = rig.core.corrections([&passed, &gone].into_iter(), [&seen].into_iter());
     match actions.as_slice() {
-        [Action::Unregister(_, stranger), Action::Register(record), Action::Observe(_, Observing::Withdrawn)] => {
+        [
+            Action::Unregister(_, stranger),
+            Action::Register(record),
+            Action::Observe(_, Observing::Withdrawn),
+        ] => {
             assert_eq!((stranger, &**record), (&gone.replica, &said));
         }
         other => panic!("{other:?}"),
