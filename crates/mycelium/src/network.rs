@@ -26,7 +26,7 @@ use types::{PublicKey, Signer as _};
 
 pub(crate) use admission::{Desk, ask};
 pub(crate) use door::Door;
-pub(crate) use listen::reachable_at;
+pub(crate) use listen::{reachable_at, sockets};
 pub(crate) use remote::RemoteApi;
 pub(crate) use safe::replicate;
 
@@ -98,7 +98,7 @@ impl Network {
         served.insert(STORE.to_owned(), safe::protocol(&fabric));
         let overlay = Overlay::start(hyphae::Config {
             key: desk.key.seed(),
-            listen: listen.to_vec(),
+            listen: sockets(listen),
             gate: Arc::new(Doorkeeper { door: door.clone(), inputs: inputs.clone() }),
             protocols: served,
             limits: Limits::default(),

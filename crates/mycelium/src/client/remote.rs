@@ -1,9 +1,9 @@
 //! A node elsewhere, reached over the overlay with the operator's key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use soul::SecretKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use types::PublicKey;
 
-use crate::network::{API, PEER};
+use crate::network::{self, API, PEER};
 
 /// Nodes of a mesh, and the key that they know an operator by.
 #[derive(Debug, Clone)]
@@ -45,12 +45,9 @@ pub(super) struct Connection {
 
 impl Remote {
     pub(super) async fn connect(&self) -> io::Result<Connection> {
-        let addresses = || self.nodes.iter().flat_map(|(_, addresses)| addresses);
-        let families: BTreeSet<bool> = addresses().map(SocketAddr::is_ipv4).collect();
-        let any = |v4: bool| if v4 { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
         let overlay = Overlay::start(hyphae::Config {
             key: self.key.seed(),
-            listen: families.into_iter().map(any).collect(),
+            listen: network::sockets(&[(Ipv6Addr::UNSPECIFIED, 0).into()]),
             gate: Arc::new(|_: &PublicKey, _: &str| Err("this is an operator's client".to_owned())),
             protocols: BTreeMap::new(),
             limits: Limits::default(),

@@ -1,6 +1,7 @@
 //! Joining a mesh with a ticket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,11 +78,9 @@ async fn redeem(
     seed: zeroize::Zeroizing<[u8; 32]>,
     request: &Request,
 ) -> Result<Welcome, JoinError> {
-    let families: BTreeSet<bool> = ticket.addresses().iter().map(std::net::SocketAddr::is_ipv4).collect();
-    let any = |v4: bool| if v4 { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
     let overlay = Overlay::start(hyphae::Config {
         key: seed,
-        listen: families.into_iter().map(any).collect(),
+        listen: network::sockets(&[(Ipv6Addr::UNSPECIFIED, 0).into()]),
         gate: Arc::new(|_: &PublicKey, _: &str| Err("this node is not in the mesh yet".to_owned())),
         protocols: BTreeMap::new(),
         limits: Limits::default(),

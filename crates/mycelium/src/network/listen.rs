@@ -1,8 +1,34 @@
-//! Where others reach this node.
+//! Where this node listens for others, and where they reach it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use fabric::net::MAX_ADDRESSES;
+
+/// The addresses to open: `[::]` stands for every address of the machine, and a socket of the overlay has one family. A
+/// family that the machine doesn't have is left out where it has the other.
+pub(crate) fn sockets(listen: &[SocketAddr]) -> Vec<SocketAddr> {
+    let has = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
+    both_families(listen, has(Ipv4Addr::UNSPECIFIED.into()), has(Ipv6Addr::UNSPECIFIED.into()))
+}
+
+fn both_families(listen: &[SocketAddr], v4: bool, v6: bool) -> Vec<SocketAddr> {
+    let mut open = Vec::new();
+    for address in listen {
+        if address.ip() != Ipv6Addr::UNSPECIFIED {
+            open.push(*address);
+            continue;
+        }
+        let port = address.port();
+        let taken = listen.iter().any(|other| other.is_ipv4() && other.port() == port && port != 0);
+        if v6 || taken || !v4 {
+            open.push(*address);
+        }
+        if v4 && !taken {
+            open.push((Ipv4Addr::UNSPECIFIED, port).into());
+        }
+    }
+    open
+}
 
 /// What to tell others, best first: what the operator says, or the addresses of this machine's interfaces for
 /// "any"; loopback only when there is nothing else.
@@ -27,8 +53,7 @@ fn expand(listening: &[SocketAddr], ips: &[IpAddr]) -> Vec<SocketAddr> {
             found.push(*address);
             continue;
         }
-        // A dual-stack socket takes IPv4, too.
-        let usable = ips.iter().filter(|ip| address.is_ipv6() || ip.is_ipv4());
+        let usable = ips.iter().filter(|ip| address.is_ipv4() == ip.is_ipv4());
         found.extend(usable.map(|ip| SocketAddr::new(*ip, address.port())));
     }
     found.sort_by_key(|address| (rank(address.ip()), *address));
@@ -61,22 +86,40 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    fn expanded(listening: &str, machine: &[&str]) -> Vec<String> {
-        let listening = [listening.parse().unwrap()];
-        expand(&listening, &ips(machine)).iter().map(ToString::to_string).collect()
+    fn all(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn expanded(listening: &[&str], machine: &[&str]) -> Vec<String> {
+        expand(&all(listening), &ips(machine)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn any_address_is_one_of_both_families() {
+        let opened = |listen: &[&str], v4, v6| both_families(&all(listen), v4, v6);
+        assert_eq!(opened(&["[::]:7433"], true, true), all(&["[::]:7433", "0.0.0.0:7433"]));
+        assert_eq!(opened(&["[::]:7433"], true, false), all(&["0.0.0.0:7433"]), "IPv6 is switched off");
+        assert_eq!(opened(&["[::]:7433"], false, true), all(&["[::]:7433"]));
+        assert_eq!(opened(&["[::]:7433"], false, false), all(&["[::]:7433"]), "for the error to name it");
+        let apart = ["[::]:7433", "10.0.0.7:7433"];
+        assert_eq!(opened(&apart, true, true), all(&apart), "who names both families means that");
+        assert_eq!(opened(&["0.0.0.0:7433"], true, true), all(&["0.0.0.0:7433"]));
     }
 
     #[test]
     fn any_address_becomes_those_of_the_machine_best_first() {
         let machine = ["127.0.0.1", "::1", "fe80::1", "fd00::7", "10.0.0.7"];
-        assert_eq!(expanded("[::]:7433", &machine), ["10.0.0.7:7433", "[fd00::7]:7433"]);
-        assert_eq!(expanded("0.0.0.0:7433", &machine), ["10.0.0.7:7433"]);
-        assert_eq!(expanded("10.0.0.9:7433", &machine), ["10.0.0.9:7433"]);
+        let any = ["[::]:7433", "0.0.0.0:7433"];
+        assert_eq!(expanded(&any, &machine), ["10.0.0.7:7433", "[fd00::7]:7433"]);
+        assert_eq!(expanded(&["0.0.0.0:7433"], &machine), ["10.0.0.7:7433"]);
+        assert_eq!(expanded(&["[::]:7433"], &machine), ["[fd00::7]:7433"]);
+        assert_eq!(expanded(&["10.0.0.9:7433"], &machine), ["10.0.0.9:7433"]);
     }
 
     #[test]
     fn a_machine_without_a_network_tells_its_loopback() {
-        assert_eq!(expanded("[::]:7433", &["127.0.0.1", "::1"]), ["127.0.0.1:7433", "[::1]:7433"]);
+        let any = ["[::]:7433", "0.0.0.0:7433"];
+        assert_eq!(expanded(&any, &["127.0.0.1", "::1"]), ["127.0.0.1:7433", "[::1]:7433"]);
     }
 
     #[test]
