@@ -6,15 +6,22 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod admission;
 mod cell;
+mod cluster;
 mod faults;
+mod hardship;
 mod harness;
 mod host;
 mod http;
 mod lan;
 mod load;
+mod net;
 mod node;
+mod records;
+mod recovery;
 mod runner;
+mod traffic;
 mod workloads;
 
 use std::process::ExitCode;
@@ -22,7 +29,15 @@ use std::process::ExitCode;
 use runner::Test;
 
 /// Every test, by subject.
-const SUBJECTS: &[(&str, &[Test])] = &[("harness", harness::TESTS)];
+const SUBJECTS: &[(&str, &[Test])] = &[
+    ("harness", harness::TESTS),
+    ("admission", admission::TESTS),
+    ("net", net::TESTS),
+    ("records", records::TESTS),
+    ("traffic", traffic::TESTS),
+    ("recovery", recovery::TESTS),
+    ("hardship", hardship::TESTS),
+];
 
 fn main() -> ExitCode {
     match cell::role() {

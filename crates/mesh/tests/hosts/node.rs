@@ -149,3 +149,16 @@ pub fn gone(pid: Pid, patience: Duration) -> bool {
     let patience = Timespec::try_from(patience).unwrap();
     poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience)).unwrap() > 0
 }
+
+/// Waits until something holds that no event tells of: asks again and again, for a bounded time.
+#[track_caller]
+pub fn until<T, E: std::fmt::Debug>(what: &str, mut holds: impl FnMut() -> Result<T, E>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match holds() {
+            Ok(found) => return found,
+            Err(last) => assert!(Instant::now() < end, "in vain: {what}; at last: {last:?}"),
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,165 @@
+//! Who gets into a mesh, and who doesn't.
+
+use crate::cluster::{Cluster, RUN, ticket};
+use crate::lan::Lan;
+use crate::tests;
+
+tests!(
+    a_ticket_lets_one_machine_in,
+    a_late_ticket_opens_nothing,
+    a_removed_ticket_opens_nothing,
+    a_stranger_is_turned_away_with_a_reason,
+    a_removed_node_is_out_for_good,
+    a_restart_of_a_node_leaves_workloads_alone,
+    members_stay_without_their_issuer,
+    a_second_issuer_lets_in,
+);
+
+fn a_ticket_lets_one_machine_in() {
+    let lan = Lan::new(3);
+    let (first, second, third) = (lan.host(0), lan.host(1), lan.host(2));
+    first.mesh("node init").good();
+    let mesh = first.start(RUN);
+    mesh.ready();
+    let ticket = ticket(first);
+    second.mesh(&format!("node join {ticket}")).good();
+    let ran = third.mesh(&format!("node join {ticket}")).ended(4);
+    assert!(ran.stderr.contains("used"), "{ran:?}");
+    mesh.line("the refusal", |line| line.contains("refused to let a node join as h2"));
+    let tickets = first.json("ticket list");
+    assert_eq!(tickets[0]["usedBy"], "h1", "{tickets}");
+    let node = second.start(RUN);
+    node.ready();
+    second.sees(&lan.hosts()[..2]);
+    first.sees(&lan.hosts()[..2]);
+    // It is a node already: a second joining changes nothing.
+    node.stop();
+    let ran = second.mesh(&format!("node join {ticket}")).ended(1);
+    assert!(ran.stderr.contains("mesh"), "{ran:?}");
+}
+
+fn a_late_ticket_opens_nothing() {
+    let lan = Lan::new(2);
+    lan.host(0).mesh("node init").good();
+    let mesh = lan.host(0).start(RUN);
+    mesh.ready();
+    let ticket = lan.host(0).mesh("ticket new --ttl 1ms").good().stdout;
+    let ran = lan.host(1).mesh(&format!("node join {}", ticket.trim())).ended(4);
+    assert!(ran.stderr.contains("expired"), "{ran:?}");
+    mesh.line("the refusal", |line| line.contains("refused to let a node join as h1"));
+}
+
+fn a_removed_ticket_opens_nothing() {
+    let lan = Lan::new(2);
+    let issuer = lan.host(0);
+    issuer.mesh("node init").good();
+    let mesh = issuer.start(RUN);
+    mesh.ready();
+    let ticket = ticket(issuer);
+    let id = issuer.json("ticket list")[0]["id"].as_str().unwrap().to_owned();
+    issuer.mesh(&format!("ticket remove {id}")).good();
+    lan.host(1).mesh(&format!("node join {ticket}")).ended(4);
+    mesh.line("the refusal", |line| line.contains("refused to let a node join as h1"));
+}
+
+fn a_stranger_is_turned_away_with_a_reason() {
+    let lan = Lan::new(3);
+    for (host, joiner) in [(0, 1)] {
+        lan.host(host).mesh("node init").good();
+        let mesh = lan.host(host).start(RUN);
+        mesh.ready();
+        lan.host(joiner).mesh(&format!("node join {}", ticket(lan.host(host)))).good();
+    }
+    let mesh = lan.host(0).start(RUN);
+    mesh.ready();
+    // A mesh of its own, whose node takes the first one's address and key for those of a friend.
+    let stranger = lan.host(2);
+    stranger.mesh("node init").good();
+    let file = |host: usize| lan.host(host).state().join("node.json");
+    let friend: serde_json::Value = serde_json::from_slice(&std::fs::read(file(1)).unwrap()).unwrap();
+    let mut own: serde_json::Value = serde_json::from_slice(&std::fs::read(file(2)).unwrap()).unwrap();
+    own["seeds"] = friend["seeds"].clone();
+    std::fs::write(file(2), own.to_string()).unwrap();
+    let node = stranger.start(RUN);
+    node.ready();
+    node.line("why it isn't let in", |line| line.contains("did not let us in"));
+    mesh.line("who was turned away", |line| line.contains("turned a node away"));
+    assert!(!lan.host(0).nodes().iter().any(|(name, _)| name == "h2"));
+}
+
+fn a_removed_node_is_out_for_good() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 3);
+    lan.host(0).serves_on(&["h0", "h1", "h2"]);
+    lan.host(0).mesh("node remove h2 --reason stolen").good();
+    for host in &lan.hosts()[..2] {
+        let left = |(name, state): &(String, String)| name != "h2" || state != "here";
+        crate::node::until("h2 is out", || {
+            let nodes = host.nodes();
+            if nodes.iter().all(left) { Ok(()) } else { Err(nodes) }
+        });
+    }
+    lan.host(0).serves_on(&["h0", "h0", "h1"]);
+    cluster.node(2, |node| node.stop());
+    // Nor does it come back by starting anew.
+    let node = lan.host(2).start(RUN);
+    node.line("why it isn't let in", |line| line.contains("was revoked"));
+    assert_ne!(node.ended(), 0);
+    assert_ne!(lan.host(0).state_of("h2"), "here");
+}
+
+fn a_restart_of_a_node_leaves_workloads_alone() {
+    let lan = Lan::new(2);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 2);
+    let before = lan.host(1).serves_on(&["h0", "h1"]);
+    cluster.run_as(1, &format!("{RUN} --keep-workloads"));
+    cluster.node(1, |node| node.stop());
+    cluster.run(1);
+    assert_eq!(lan.host(1).serves_on(&["h0", "h1"]), before);
+    assert_eq!(lan.host(0).serves_on(&["h0", "h1"]), before);
+    // A crash neither.
+    cluster.node(1, |node| node.kill9());
+    cluster.run(1);
+    assert_eq!(lan.host(0).serves_on(&["h0", "h1"]), before);
+}
+
+fn members_stay_without_their_issuer() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.power_off(0);
+    lan.host(1).says("h0", "dead");
+    // Both start anew, and still believe each other.
+    for host in [1, 2] {
+        cluster.node(host, |node| node.stop());
+        cluster.run(host);
+    }
+    lan.host(1).sees(&lan.hosts()[1..]);
+    lan.host(2).sees(&lan.hosts()[1..]);
+    // But only an issuer lets in.
+    let ran = lan.host(1).mesh("ticket new").ended(1);
+    assert!(ran.stderr.contains("issuer"), "{ran:?}");
+}
+
+fn a_second_issuer_lets_in() {
+    let lan = Lan::new(3);
+    let (first, second, third) = (lan.host(0), lan.host(1), lan.host(2));
+    first.mesh("node init").good();
+    let mesh = first.start(RUN);
+    mesh.ready();
+    second.mesh(&format!("node join {}", ticket(first))).good();
+    let node = second.start(RUN);
+    node.ready();
+    second.sees(&lan.hosts()[..2]);
+    first.mesh("node issuer add h1").good();
+    let ticket = crate::node::until("h1 makes tickets", || match second.mesh("ticket new") {
+        ran if ran.code == 0 => Ok(ran.stdout.trim().to_owned()),
+        ran => Err(ran),
+    });
+    first.power_off();
+    third.mesh(&format!("node join {ticket}")).good();
+    let node = third.start(RUN);
+    node.ready();
+    third.sees(&lan.hosts()[1..]);
+}
