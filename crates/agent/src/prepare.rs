@@ -94,7 +94,8 @@ fn trusted(manifest: &Manifest, trusts: &Trusts) -> Result<(), Unprepared> {
     match trusts(key) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Unprepared::Refused(format!(
-            "{} {} was signed by {}, whom nobody here trusts; if you do: mesh trust add {key}",
+            "{} {} was signed by {}, whom nobody here trusts; if you do (with --mesh, on every node): \
+             mesh trust add {key}",
             manifest.name,
             manifest.version,
             key.fingerprint(),
