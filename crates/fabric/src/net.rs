@@ -46,8 +46,8 @@ use members::Members;
 pub use output::{Class, Counters, Event, Input, Offence, Output};
 pub use peer::{MAX_ADDRESSES, Peer, PeerId};
 use reconcile::Reconcile;
-pub(crate) use store::admits;
 pub use store::{CoreAt, FabricAt, Store};
+pub(crate) use store::{admits, keys};
 use timers::Timers;
 use tree::Tree;
 

@@ -41,4 +41,12 @@ impl Fabric {
     pub(crate) fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
         crate::net::admits(self.lock().core.authority(), name, peer)
     }
+
+    pub(crate) fn admitted(&self) -> usize {
+        self.lock().core.authority().nodes.len()
+    }
+
+    pub(crate) fn admitted_keys(&self) -> Vec<PeerId> {
+        crate::net::keys(self.lock().core.authority())
+    }
 }

@@ -92,7 +92,7 @@ impl Net {
             Due::Reconcile if self.reconcile_at.is_some_and(|at| at <= self.now) => self.reconcile(store),
             Due::Tree | Due::Compare | Due::Reconcile => {}
             Due::Knock => {
-                if let Some(peer) = self.members.missing() {
+                if let Some(peer) = self.members.missing(store) {
                     let digest = self.members.digest();
                     self.send(peer, Class::Datagram, &digest);
                 }

@@ -177,24 +177,22 @@ impl Members {
         }
     }
 
-    /// Whom to call on this second: one that is gone or not yet met. Alone, each second; else so seldom that
-    /// all together call on a missing one every few seconds, and after a cut somebody does at once.
-    pub(super) fn missing(&mut self) -> Option<PeerId> {
-        let seeds = self.seeds.iter().filter(|id| !self.lost.contains_key(id));
-        let missing: Vec<PeerId> = self
-            .lost
-            .keys()
-            .chain(seeds)
-            .copied()
-            .filter(|id| !self.is_up(id) && *id != self.me().id)
-            .collect();
+    /// Whom to call on this second: one that the mesh has admitted, or that we were told to meet, and that isn't here.
+    /// Alone, each second; else so seldom that all together call on a missing one every few seconds, and after a
+    /// cut somebody does at once. Who starts in a part of a cut mesh finds those of it that it never met.
+    pub(super) fn missing(&mut self, store: &impl Store) -> Option<PeerId> {
+        let strange = self.seeds.iter().filter(|id| !self.lost.contains_key(id) && !self.is_up(id)).count();
+        let absent = store.admitted().saturating_sub(self.up.len() + 1);
+        let count = absent.max(self.lost.len() + strange);
         #[expect(clippy::cast_precision_loss, reason = "a mesh has few members")]
-        let share = missing.len() as f64 / (self.up.len() + 1) as f64;
-        if self.up.is_empty() || self.rng.random_bool((0.4 * share).min(1.0)) {
-            missing.into_iter().choose(&mut self.rng)
-        } else {
-            None
+        let share = count as f64 / (self.up.len() + 1) as f64;
+        if !self.up.is_empty() && !self.rng.random_bool((0.4 * share).min(1.0)) {
+            return None;
         }
+        let all =
+            store.admitted_keys().into_iter().chain(self.lost.keys().copied()).chain(self.seeds.clone());
+        let missing: BTreeSet<PeerId> = all.filter(|id| !self.is_up(id) && *id != self.me().id).collect();
+        missing.into_iter().choose(&mut self.rng)
     }
 
     pub(super) fn random(&mut self) -> Option<PeerId> {

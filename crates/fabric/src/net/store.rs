@@ -11,6 +11,10 @@ pub trait Store {
     fn now(&self) -> Timestamp;
     /// Whether the mesh knows this key as the node of this name.
     fn admits(&self, name: &NodeName, peer: &PeerId) -> bool;
+    /// How many keys the mesh knows as nodes.
+    fn admitted(&self) -> usize;
+    /// These keys.
+    fn admitted_keys(&self) -> Vec<PeerId>;
     /// Verifies a record and takes it in.
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused>;
     /// The record with this id in its wire form.
@@ -40,6 +44,10 @@ pub(crate) fn admits(authority: &Authority, name: &NodeName, peer: &PeerId) -> b
     authority.nodes.get(name).is_some_and(|key| key.as_bytes() == peer.as_bytes())
 }
 
+pub(crate) fn keys(authority: &Authority) -> Vec<PeerId> {
+    authority.nodes.values().map(|key| PeerId::from(*key)).collect()
+}
+
 impl Store for FabricAt<'_> {
     fn now(&self) -> Timestamp {
         self.1
@@ -47,6 +55,14 @@ impl Store for FabricAt<'_> {
 
     fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
         self.0.admits(name, peer)
+    }
+
+    fn admitted(&self) -> usize {
+        self.0.admitted()
+    }
+
+    fn admitted_keys(&self) -> Vec<PeerId> {
+        self.0.admitted_keys()
     }
 
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {
@@ -77,6 +93,14 @@ impl Store for CoreAt<'_> {
 
     fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {
         admits(self.core.authority(), name, peer)
+    }
+
+    fn admitted(&self) -> usize {
+        self.core.authority().nodes.len()
+    }
+
+    fn admitted_keys(&self) -> Vec<PeerId> {
+        keys(self.core.authority())
     }
 
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {

@@ -2,6 +2,7 @@
 
 mod early;
 mod forms;
+mod release;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
