@@ -8,8 +8,10 @@ mod join;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use soul::{MAX_MEMBERSHIP_LIFE, MEMBERSHIP_LIFE};
 use types::{MeshId, NodeName, PublicKey};
 
 pub use found::{Founded, OPERATOR, PUBLISHER, RECOVERY, ROOT, found};
@@ -28,6 +30,9 @@ pub struct NodeFile {
     /// What others are told instead of the addresses found on this machine; port 0 means the one listened on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advertise: Vec<SocketAddr>,
+    /// How long the memberships that it signs as an issuer hold, in milliseconds; a day unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership_ms: Option<u64>,
     /// Whom it met first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<Seed>,
@@ -89,6 +94,13 @@ pub enum MemberError {
 }
 
 impl NodeFile {
+    /// How long the memberships hold that it signs.
+    #[must_use]
+    pub fn membership_life(&self) -> Duration {
+        let life = self.membership_ms.map_or(MEMBERSHIP_LIFE, Duration::from_millis);
+        life.clamp(Duration::from_secs(1), MAX_MEMBERSHIP_LIFE)
+    }
+
     /// Reads it; `None` on a machine that is no node of a mesh of many.
     pub fn load(paths: &Paths) -> Result<Option<Self>, IdentityError> {
         let path = paths.node_file();

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use types::{NodeName, PublicKey, Timestamp};
 
-use crate::certificate::MEMBERSHIP_LIFE;
 use crate::chain::CLOCK_SKEW;
 use crate::files::{Locked, io_error, make_private_dir, read_bounded};
 use crate::ticket::{AddressError, MAX_TICKET_LIFE};
@@ -207,7 +206,7 @@ fn decide(
         to.name == request.name
             && to.key != *peer
             && !issuer.revoked.contains(&to.key)
-            && now <= to.at + MEMBERSHIP_LIFE + CLOCK_SKEW
+            && now <= to.at + issuer.life + CLOCK_SKEW
     };
     let promised = entries.values().filter_map(|entry| entry.redeemed.as_ref()).any(is_promised);
     if promised || issuer.is_taken(&request.name, peer) { Err(Reason::NameTaken) } else { Ok(()) }

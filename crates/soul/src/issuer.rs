@@ -1,11 +1,11 @@
 //! An issuer at work: it signs memberships, for whoever redeems a ticket and for members that renew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use types::{NodeName, PublicKey, SignError, Signer, Timestamp};
 
 use crate::admission::MAX_OPERATORS;
-use crate::certificate::MEMBERSHIP_LIFE;
 use crate::{Answer, Certificate, Chain, FileError, Reason, Refusal, Role, Roots, Welcome};
 
 /// What an issuer goes by, as it stands at this moment.
@@ -23,6 +23,9 @@ pub struct Issuer<'a> {
     pub revoked: &'a BTreeSet<PublicKey>,
     /// The keys of operators, for new nodes.
     pub operators: &'a BTreeSet<PublicKey>,
+    /// How long the memberships it signs hold: [`MEMBERSHIP_LIFE`](crate::MEMBERSHIP_LIFE) unless there is a reason, at
+    /// most [`MAX_MEMBERSHIP_LIFE`](crate::MAX_MEMBERSHIP_LIFE).
+    pub life: Duration,
 }
 
 /// Why something could not be signed: never the fault of whoever asked. Log it, and answer
@@ -100,7 +103,7 @@ impl Issuer<'_> {
         if self.operators.len() > MAX_OPERATORS {
             return Err(IssueError::TooManyOperators(self.operators.len()));
         }
-        let dates = (now, now + MEMBERSHIP_LIFE);
+        let dates = (now, now + self.life);
         let membership = Certificate::sign(self.roots.mesh(), Role::Member(name), *key, self.key, dates)?;
         let chain = Chain { membership, issuer: self.certificate.clone() };
         // Checked as a stranger would: what nobody believes is not handed out, and uses up no ticket.

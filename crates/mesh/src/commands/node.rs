@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::listen::Listen;
+use crate::span::Span;
 
 /// Make this machine a node of a mesh of many, run it, and say what nodes are for.
 #[derive(Debug, clap::Args)]
@@ -83,6 +84,9 @@ struct Place {
     /// What other nodes are told, instead of the addresses found on this machine; may be given more than once
     #[arg(long, value_name = "ADDRESS")]
     advertise: Vec<Listen>,
+    /// How long the memberships hold that this node signs, if it lets others in [default: 1day]
+    #[arg(long, value_name = "TIME")]
+    membership_life: Option<Span>,
 }
 
 #[derive(Debug, clap::Args)]

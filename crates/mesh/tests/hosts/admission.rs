@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, RUN, ticket};
 use crate::lan::Lan;
+use crate::node::until;
 use crate::tests;
 
 tests!(
@@ -9,6 +10,7 @@ tests!(
     a_late_ticket_opens_nothing,
     a_removed_ticket_opens_nothing,
     a_stranger_is_turned_away_with_a_reason,
+    memberships_are_renewed_in_time,
     a_removed_node_is_out_for_good,
     a_restart_of_a_node_leaves_workloads_alone,
     members_stay_without_their_issuer,
@@ -85,6 +87,33 @@ fn a_stranger_is_turned_away_with_a_reason() {
     node.line("why it isn't let in", |line| line.contains("did not let us in"));
     mesh.line("who was turned away", |line| line.contains("turned a node away"));
     assert!(!lan.host(0).nodes().iter().any(|(name, _)| name == "h2"));
+}
+
+fn memberships_are_renewed_in_time() {
+    let lan = Lan::new(2);
+    let [issuer, member] = [lan.host(0), lan.host(1)];
+    issuer.mesh("node init --membership-life 3s").good();
+    let first = issuer.start(RUN);
+    first.ready();
+    member.mesh(&format!("node join {}", ticket(issuer))).good();
+    let second = member.start(RUN);
+    second.ready();
+    let ends = |of: usize| -> Vec<String> {
+        let nodes = lan.host(of).json("nodes");
+        let end = |node: &serde_json::Value| node["memberUntil"].as_str().unwrap_or_default().to_owned();
+        nodes.as_array().unwrap().iter().map(end).collect()
+    };
+    until("each knows both", || if ends(0).len() == 2 && ends(1).len() == 2 { Ok(()) } else { Err(ends(0)) });
+    let before = ends(0);
+    // The issuer renews its own, the member asks it; and each hears of the other's.
+    for of in [0, 1] {
+        until("both are renewed", || {
+            let now = ends(of);
+            let renewed = now.iter().zip(&before).all(|(now, before)| now > before);
+            if renewed { Ok(()) } else { Err(now) }
+        });
+    }
+    second.line("that it was renewed", |line| line.contains("renewed the membership of this node"));
 }
 
 fn a_removed_node_is_out_for_good() {

@@ -32,7 +32,8 @@ pub(super) fn desk(
     let chain = papers.chain()?.ok_or(missing)?;
     fabric.join_as(&member.name, &chain, &*key, crate::clock::SystemClock.now())?;
     let tickets = TicketBook::open(&folder)?;
-    Ok(Desk::new(member.name.clone(), key, papers, tickets, fabric.clone()))
+    let life = member.membership_life();
+    Ok(Desk::new(member.name.clone(), key, papers, tickets, fabric.clone(), life))
 }
 
 /// Every other node that is known, and where it said it was; whom this one met first, in any case.

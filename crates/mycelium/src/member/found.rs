@@ -54,6 +54,7 @@ pub fn found(paths: &Paths, node: &NodeFile) -> Result<Founded, MemberError> {
         members: &BTreeMap::new(),
         revoked: &BTreeSet::new(),
         operators: &operators,
+        life: node.membership_life(),
     };
     let chain = issuer.for_itself(node.name.clone(), now)?.chain;
     let papers = Papers::open(&paths.papers())?;

@@ -39,6 +39,8 @@ pub(crate) struct Desk {
     pub(crate) tickets: TicketBook,
     pub(crate) fabric: Fabric,
     pub(crate) door: Door,
+    /// How long the memberships that it signs hold.
+    pub(crate) life: Duration,
     pace: Mutex<(Instant, f64)>,
     seats: Semaphore,
 }
@@ -50,10 +52,11 @@ impl Desk {
         papers: Papers,
         tickets: TicketBook,
         fabric: Fabric,
+        life: Duration,
     ) -> Self {
         let pace = Mutex::new((Instant::now(), A_SECOND));
         let seats = Semaphore::new(AT_ONCE);
-        Self { name, key, papers, tickets, fabric, door: Door::default(), pace, seats }
+        Self { name, key, papers, tickets, fabric, door: Door::default(), life, pace, seats }
     }
 
     /// Answers whoever proved `peer` to the overlay. It blocks: for the disk.
@@ -78,6 +81,7 @@ impl Desk {
             members: &authority.nodes,
             revoked: &self.fabric.revoked(),
             operators: &authority.operators,
+            life: self.life,
         };
         let now = SystemClock.now();
         let answer = match request {

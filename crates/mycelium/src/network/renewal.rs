@@ -85,6 +85,7 @@ fn for_itself(network: &Network, roots: &Roots) -> Result<Welcome, Option<String
         members: &authority.nodes,
         revoked: &desk.fabric.revoked(),
         operators: &authority.operators,
+        life: desk.life,
     };
     issuer.for_itself(desk.name.clone(), SystemClock.now()).map_err(|e| Some(e.to_string()))
 }

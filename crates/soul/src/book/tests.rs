@@ -3,6 +3,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::MEMBERSHIP_LIFE;
 use crate::testing::*;
 use crate::{Certificate, FileError, ISSUER_LIFE, Refusal, Roots, Welcome};
 
@@ -39,6 +40,7 @@ impl Desk {
             members: &self.members,
             revoked: &self.revoked,
             operators: &BTreeSet::new(),
+            life: MEMBERSHIP_LIFE,
         };
         self.book.redeem(request, &public(peer), &issuer, now)
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::MEMBERSHIP_LIFE;
 use crate::testing::*;
 use crate::{ISSUER_LIFE, Succession};
 
@@ -38,6 +39,7 @@ impl Office {
             members: &self.members,
             revoked: &self.revoked,
             operators: &self.operators,
+            life: MEMBERSHIP_LIFE,
         })
     }
 }

@@ -52,6 +52,7 @@ impl Node {
             members: &self.members,
             revoked: &self.revoked,
             operators: &BTreeSet::new(),
+            life: soul::MEMBERSHIP_LIFE,
         })
     }
 

@@ -33,6 +33,7 @@ fn redeem(dir: &Path, ticket: &Ticket, node: &str) -> bool {
         members: &BTreeMap::new(),
         revoked: &BTreeSet::new(),
         operators: &BTreeSet::new(),
+        life: soul::MEMBERSHIP_LIFE,
     };
     let key = node_key.public_key();
     let request = ticket.redeem(&key, NodeName::new(node).unwrap());

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::Place;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::span::Span;
 
 /// No ticket is longer.
 const MAX_TICKET: u64 = 4096;
@@ -56,6 +57,7 @@ fn node_file(place: &Place) -> Result<NodeFile, Failure> {
         name: place.name.clone().map_or_else(host_name, Ok)?,
         listen: place.listen.iter().map(|listen| listen.0).collect(),
         advertise: place.advertise.iter().map(|listen| listen.0).collect(),
+        membership_ms: place.membership_life.map(Span::millis),
         seeds: Vec::new(),
     })
 }
