@@ -20,6 +20,6 @@ pub use core::{
     Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,
     Observing, PlanNote, Probe, Timing, Unprepared, World,
 };
-pub use planner::{AboutNode, Decided, Planner};
+pub use planner::{Alive, Decided, Planner};
 pub use ports::Ports;
 pub use retire::retire;

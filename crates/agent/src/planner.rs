@@ -9,14 +9,13 @@ use types::NodeName;
 
 use crate::core::PlanNote;
 
-/// A question about a node: whether it is known to live, or is drained.
-pub type AboutNode = dyn Fn(&NodeName) -> bool + Send + Sync;
+/// Whether a node is known to live.
+pub type Alive = dyn Fn(&NodeName) -> bool + Send + Sync;
 
 /// What should run, of all nodes. Share one between the agents of a machine: it decides once for all.
 pub struct Planner {
     fabric: Fabric,
-    alive: Box<AboutNode>,
-    drained: Box<AboutNode>,
+    alive: Box<Alive>,
     last: Mutex<Option<Decided>>,
 }
 
@@ -30,14 +29,10 @@ pub struct Decided {
 }
 
 impl Planner {
-    /// A planner over `fabric`. What nodes have that aren't `alive` is placed anew at once; what `drained` ones have
-    /// moves away as far as there is room. When an answer of these changes, [`Planner::forget`] is to be called.
-    pub fn new(
-        fabric: Fabric,
-        alive: impl Fn(&NodeName) -> bool + Send + Sync + 'static,
-        drained: impl Fn(&NodeName) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        Self { fabric, alive: Box::new(alive), drained: Box::new(drained), last: Mutex::default() }
+    /// A planner over `fabric`. What nodes have that aren't `alive` is placed anew at once; when an answer to that
+    /// changes, [`Planner::forget`] is to be called.
+    pub fn new(fabric: Fabric, alive: impl Fn(&NodeName) -> bool + Send + Sync + 'static) -> Self {
+        Self { fabric, alive: Box::new(alive), last: Mutex::default() }
     }
 
     /// What should run as things stand.
@@ -61,7 +56,7 @@ impl Planner {
         cortex::verdicts(&self.world(&decided.view), &decided.decision, app)
     }
 
-    /// Derives anew at the next question: which nodes live or are drained has changed.
+    /// Derives anew at the next question: which nodes live has changed.
     pub fn forget(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -77,7 +72,7 @@ impl Planner {
                 .map(|node| &**node)
                 .filter(|node| (self.alive)(&node.node_id))
                 .collect(),
-            drained: view.nodes.keys().filter(|node| (self.drained)(node)).collect(),
+            drained: view.drains.keys().collect(),
             endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
             observed: view.observed.values().map(|observed| &**observed).collect(),
             demand: BTreeMap::new(),

@@ -9,7 +9,7 @@ use std::fmt;
 use crate::Invalid;
 
 /// The most bytes of a name or of one value.
-const MAX_BYTES: usize = 63;
+const MAX_BYTES: usize = 253;
 /// The most labels of a node, constraints of a plan, and values of a constraint.
 const MAX_COUNT: usize = 64;
 
@@ -53,8 +53,8 @@ impl<'a> Constraint<'a> {
         self.takes(labels.get(self.name).map(String::as_str))
     }
 
-    /// Whether it can be meant, in the plan's field of the name.
-    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+    /// Whether it can be meant.
+    pub fn validate(&self) -> Result<(), Invalid> {
         let refuse = |why: String| Err(Invalid::new("constraints", format!("{self}: {why}")));
         if let Err(why) = check_name(self.name) {
             return refuse(why);
@@ -83,17 +83,25 @@ pub(crate) fn validate_constraints(constraints: &BTreeMap<String, String>) -> Re
     Constraint::all(constraints).try_for_each(|constraint| constraint.validate())
 }
 
-/// Whether a node can have these labels.
+/// Whether a node can have these labels. Some are the machine's own (`host`), so any text goes that is no flood.
 pub(crate) fn validate_labels(labels: &BTreeMap<String, String>) -> Result<(), Invalid> {
     if labels.len() > MAX_COUNT {
         return Err(Invalid::new("labels", format!("more than {MAX_COUNT}")));
     }
-    for (name, value) in labels {
-        check_name(name)
-            .and_then(|()| check_value(value))
-            .map_err(|why| Invalid::new("labels", format!("{name}={value}: {why}")))?;
+    let long = labels.iter().find(|(name, value)| name.len().max(value.len()) > MAX_BYTES);
+    match long {
+        Some((name, _)) => {
+            let name: String = name.chars().take(40).collect();
+            Err(Invalid::new("labels", format!("{name}: longer than {MAX_BYTES} bytes")))
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether a person can give a node this label: one that a constraint can ask for.
+pub fn check_label(name: &str, value: &str) -> Result<(), Invalid> {
+    let checked = check_name(name).and_then(|()| check_value(value));
+    checked.map_err(|why| Invalid::new("label", format!("{name}={value}: {why}")))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

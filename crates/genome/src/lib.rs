@@ -26,7 +26,7 @@ pub use drain::Drain;
 pub use endpoint::{Endpoint, Exit, ReplicaState};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
-pub use label::Constraint;
+pub use label::{Constraint, check_label};
 pub use member::Member;
 pub use node::{Node, Pressure};
 pub use observed::{Failure, Observed};

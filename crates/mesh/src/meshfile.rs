@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use genome::Constraint;
 use serde::Deserialize;
 use types::AppName;
 
@@ -70,7 +71,7 @@ pub struct App {
     pub warmup: Option<Span>,
     /// How long a leaving replica may take.
     pub grace: Option<Span>,
-    /// Labels its nodes must have.
+    /// Labels its nodes must have: `zone = "a,b"` takes either, `"gpu!" = "no"` any but this one.
     pub constraints: Option<BTreeMap<String, String>>,
     /// What it may hold at once.
     pub budget: Option<Budget>,
@@ -113,6 +114,9 @@ impl MeshFile {
         }
         for (name, app) in &file.app {
             app.replicas().map_err(|problem| format!("[app.{name}] {problem}"))?;
+            for constraint in app.constraints.iter().flat_map(Constraint::all) {
+                constraint.validate().map_err(|problem| format!("[app.{name}] {problem}"))?;
+            }
         }
         Ok(file)
     }

@@ -40,7 +40,7 @@ pub struct Settings {
     pub warmup: Option<Span>,
     /// How long a leaving replica may take.
     pub grace: Option<Span>,
-    /// The labels its nodes must have.
+    /// What its nodes' labels must be.
     pub constraints: Option<BTreeMap<String, String>>,
     /// How many nodes may fail before all fall back.
     pub max_failed: Option<u32>,

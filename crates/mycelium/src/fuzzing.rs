@@ -57,7 +57,7 @@ impl Api {
             edge_status: EdgeStatus { url: "http://127.0.0.1:1".into(), addresses: Vec::new() },
             admin: None,
             keeper_pid: None,
-            planner: Arc::new(Planner::new(fabric.clone(), |_| true, |_| false)),
+            planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
             edge: edge.clone(),
             routing: Arc::new(Routing::new(fabric.clone(), edge.clone(), Ways::alone())),
             events: EventLog::open(&paths.events()).expect("a usable folder"),

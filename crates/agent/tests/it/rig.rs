@@ -102,7 +102,7 @@ impl Rig {
             operator,
             node_keys,
             ports: Arc::default(),
-            planner: Arc::new(Planner::new(fabric.clone(), |_| true, |_| false)),
+            planner: Arc::new(Planner::new(fabric.clone(), |_| true)),
             fabric,
             dir,
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use genome::Constraint;
 use mycelium::api::PlanAt;
 use types::AppName;
 
@@ -45,7 +46,7 @@ pub struct Args {
     /// How long a leaving replica may take to finish
     #[arg(long, value_name = "TIME")]
     grace: Option<Span>,
-    /// Only on nodes with this label; may be given more than once
+    /// Only on nodes with this label: `zone=a`, one of `zone=a,b`, any but `gpu!=no`; may be given more than once
     #[arg(long, value_name = "NAME=VALUE")]
     constraint: Vec<Pair>,
     /// So many nodes may fail before all go back to the release before
@@ -99,7 +100,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         env: None,
         warmup: args.warmup,
         grace: args.grace,
-        constraints: (!args.constraint.is_empty()).then(|| pairs::map(&args.constraint)),
+        constraints: constraints(&args.constraint)?,
         max_failed: args.max_failed,
     };
     let client = context.client()?;
@@ -111,6 +112,22 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     change::plan(context, &wish.app, &args.waiting, &unchanged, |at: &PlanAt| {
         Ok(plans::deploy(at, &with_env(&wish, at, &args.env), warmup))
     })
+}
+
+/// The constraints that are asked for, if any are.
+fn constraints(asked: &[Pair]) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let map = pairs::map(asked);
+    for Pair { name, value } in asked {
+        Constraint::of(name, value).validate().map_err(Failure::usage)?;
+        if map.get(name) != Some(value) {
+            return Err(Failure::usage(format_args!(
+                "{name} is asked for twice, as {value} and as {}",
+                map[name]
+            ))
+            .hint(format_args!("to take either, write {name}={value},{}", map[name])));
+        }
+    }
+    Ok((!map.is_empty()).then_some(map))
 }
 
 fn check(args: &Args, wish: &Wish) -> Result<(), Failure> {

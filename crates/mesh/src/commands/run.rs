@@ -90,7 +90,7 @@ pub struct Serving {
     /// Go on when the terminal goes away
     #[arg(long, hide = true)]
     pub detached: bool,
-    /// Say this of the machine, for plans that ask for it; may be given more than once
+    /// Say this of the machine, for plans that ask for it, and `zone=…` for apps to spread over; may be given more than once
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Vec<Pair>,
 }
@@ -201,6 +201,9 @@ impl Serving {
         nodes: u32,
         member: Option<NodeFile>,
     ) -> Result<Config, Failure> {
+        for Pair { name, value } in &self.label {
+            genome::check_label(name, value).map_err(Failure::usage)?;
+        }
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
                 Tls::Files { certificate: certificate.clone(), key: key.clone() }

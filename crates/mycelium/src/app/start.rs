@@ -176,10 +176,8 @@ impl State {
         let own = nodes.present.keys().cloned().collect();
         let presence = Presence::new(own, config.member.is_some());
         let working = presence.clone();
-        let said = fabric.clone();
-        let drained = move |node: &NodeName| said.view().drains.contains_key(node);
         let alive = move |node: &NodeName| working.takes_work(node);
-        let planner = Arc::new(Planner::new(fabric.clone(), alive, drained));
+        let planner = Arc::new(Planner::new(fabric.clone(), alive));
         let events = in_state(&config.paths.events(), EventLog::open)?;
         let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
         let trust = Arc::new(TrustStore::open(&config.paths.trust())?);
