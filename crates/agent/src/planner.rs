@@ -53,7 +53,13 @@ impl Planner {
     #[must_use]
     pub fn verdicts(&self, app: &types::AppName) -> BTreeMap<NodeName, String> {
         let decided = self.decided();
-        cortex::verdicts(&self.world(&decided.view), &decided.decision, app)
+        let mut verdicts = cortex::verdicts(&self.world(&decided.view), &decided.decision, app);
+        if decided.view.plans.contains_key(app) {
+            for node in decided.view.nodes.keys().filter(|node| !(self.alive)(node)) {
+                verdicts.insert(node.clone(), "it is not alive: what it ran is placed elsewhere".to_owned());
+            }
+        }
+        verdicts
     }
 
     /// Derives anew at the next question: which nodes live has changed.
@@ -95,7 +101,9 @@ impl Decided {
             };
             let fallback = self.decision.apps.get(app).and_then(|decision| decision.fallback.clone());
             let summary = format!("plan {}: {count} of {app} {version}", entry.generation);
-            (app.clone(), PlanNote { generation: entry.generation, summary, fallback })
+            let before = self.decision.apps.get(app).and_then(|decision| decision.before.as_ref());
+            let waiting = before.map(|(_, revision)| revision.clone());
+            (app.clone(), PlanNote { generation: entry.generation, summary, waiting, fallback })
         };
         self.view.plans.iter().map(note).collect()
     }

@@ -1,9 +1,10 @@
 //! Decision: what follows from a world, for every app and so for every node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
-use genome::{Release, Revision};
+use genome::{Endpoint, Release, Revision};
 use types::{AppName, NodeName};
 
 use crate::place::Placement;
@@ -27,6 +28,12 @@ pub struct AppDecision {
     pub revision: Revision,
     /// Why the release before the plan's runs, when it does.
     pub fallback: Option<String>,
+    /// How far the rollout is, while some slots wait for others.
+    pub rollout: Option<Rollout>,
+    /// What the slots run that wait, and its identity.
+    pub before: Option<(Release, Revision)>,
+    /// The slots that wait for their turn to take [`AppDecision::release`].
+    pub waiting: BTreeSet<u32>,
     /// How many replicas there should be, room or not.
     pub wanted: u32,
     /// Why fewer are wanted than the plan asks for, when the budget is the reason.
@@ -43,6 +50,21 @@ pub struct AppDecision {
     pub grace: Duration,
 }
 
+/// How far a rollout is that goes slot by slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollout {
+    /// What people call the release.
+    pub version: String,
+    /// How many slots try it first and are not all proven yet; 0 once they are.
+    pub canary: u32,
+    /// How many slots run it and have been ready for the warm-up.
+    pub done: u32,
+    /// How many are changing.
+    pub changing: u32,
+    /// How many wait.
+    pub waiting: u32,
+}
+
 /// One replica that a node is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
@@ -56,6 +78,8 @@ pub struct Assignment {
     pub revision: Revision,
     /// The generation of the plan.
     pub generation: u64,
+    /// Others wait for it: its record is to say when it has been ready for the warm-up.
+    pub watched: bool,
     /// See [`AppDecision::warmup`].
     pub warmup: Duration,
     /// See [`AppDecision::grace`].
@@ -82,6 +106,9 @@ pub fn decide(world: &World) -> Decision {
             release: app.release.clone(),
             revision: app.revision.clone(),
             fallback: app.fallback.clone(),
+            rollout: app.stage.as_ref().map(|stage| stage.rollout.clone()),
+            before: app.stage.as_ref().map(|s| (s.previous.clone(), s.previous_revision.clone())),
+            waiting: app.stage.as_ref().map(|stage| stage.waiting.clone()).unwrap_or_default(),
             wanted: app.wanted,
             limited: (app.wanted < asked)
                 .then(|| format!("the budget holds {} of {asked} replicas", app.wanted)),
@@ -96,18 +123,60 @@ pub fn decide(world: &World) -> Decision {
     Decision { apps: decided.collect() }
 }
 
+impl AppDecision {
+    /// What a slot runs by now.
+    #[must_use]
+    pub fn release_of(&self, slot: u32) -> &Release {
+        self.before
+            .as_ref()
+            .filter(|_| self.waiting.contains(&slot))
+            .map_or(&self.release, |(release, _)| release)
+    }
+
+    /// The identity of [`AppDecision::release_of`].
+    #[must_use]
+    pub fn revision_of(&self, slot: u32) -> &Revision {
+        let before = self.before.as_ref().filter(|_| self.waiting.contains(&slot));
+        before.map_or(&self.revision, |(_, revision)| revision)
+    }
+
+    /// Whether an endpoint runs what its slot is to run by now.
+    #[must_use]
+    pub fn is_current(&self, endpoint: &Endpoint) -> bool {
+        endpoint.revision == *self.revision_of(endpoint.slot)
+            || (self.waiting.contains(&endpoint.slot)
+                && self.stays.get(&endpoint.slot) == Some(&endpoint.node_id))
+    }
+}
+
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, canary, done, changing, waiting } = self;
+        if *canary > 0 {
+            let of = if *canary == 1 { "canary" } else { "canaries" };
+            return write!(
+                f,
+                "{done} of {canary} {of} of {version} proven, {waiting} replicas wait for that"
+            );
+        }
+        write!(f, "{done} replicas run {version}, {changing} change, {waiting} wait")
+    }
+}
+
 impl Decision {
     /// The part of one node, in the order of app and slot.
     #[must_use]
     pub fn of_node(&self, node: &NodeName) -> Vec<Assignment> {
         let of_app = |(app, decision): (&AppName, &AppDecision)| {
-            let mine = decision.slots.iter().filter(|(_, holder)| *holder == node);
+            let stays = |slot: &u32| decision.stays.get(slot) == Some(node);
+            let mine = decision.slots.iter().filter(|(slot, holder)| *holder == node && !stays(slot));
             mine.map(|(slot, _)| Assignment {
                 app: app.clone(),
                 slot: *slot,
-                release: decision.release.clone(),
-                revision: decision.revision.clone(),
+                release: decision.release_of(*slot).clone(),
+                revision: decision.revision_of(*slot).clone(),
                 generation: decision.generation,
+                watched: decision.rollout.is_some() && !decision.waiting.contains(slot),
                 warmup: decision.warmup,
                 grace: decision.grace,
             })

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use genome::{Budget, Failure, Observed, Plan, Release};
 use types::NodeName;
 
-/// The release that runs, and why it is not the plan's, when it isn't.
-pub(crate) fn release<'a>(plan: &'a Plan, observed: &[&Observed]) -> (&'a Release, Option<String>) {
+/// The release that runs, and why it is not the plan's, when it isn't. While `only_canaries` run it, one failure
+/// is enough.
+pub(crate) fn release<'a>(
+    plan: &'a Plan,
+    observed: &[&Observed],
+    only_canaries: bool,
+) -> (&'a Release, Option<String>) {
     let Some(previous) = &plan.previous else { return (&plan.release, None) };
     let revision = plan.release.revision();
     if previous.release.revision() == revision {
@@ -17,7 +22,8 @@ pub(crate) fn release<'a>(plan: &'a Plan, observed: &[&Observed]) -> (&'a Releas
         .filter_map(|seen| Some((&seen.node_id, seen.failed.as_ref()?)))
         .filter(|(_, failure)| failure.revision == revision)
         .collect();
-    if failed.len() <= plan.rollout.max_failed as usize {
+    let bearable = if only_canaries { 0 } else { plan.rollout.max_failed as usize };
+    if failed.len() <= bearable {
         return (&plan.release, None);
     }
     // The earliest failure is the one that says most; which node comes first must not depend on the input.

@@ -33,9 +33,9 @@ impl Placement<'_> {
         let mut order: Vec<(u32, u64, usize)> = Vec::new();
         for (index, app) in self.apps.iter_mut().enumerate() {
             let mut settled = Settled::default();
-            for place in app.ready_places() {
-                settled.spread.add(place, self.room.zone(place));
-                shares.give(place, app.release.nutrients);
+            for (slot, place) in app.slots.iter().filter(|(slot, _)| app.is_ready(**slot)) {
+                settled.spread.add(*place, self.room.zone(*place));
+                shares.give(*place, app.release_of(*slot).nutrients);
             }
             app.settled = settled;
             order.extend((0..app.wanted).map(|slot| (slot, app.generation, index)));
@@ -51,7 +51,7 @@ impl Placement<'_> {
                 && !app.is_ready(slot)
             {
                 app.settled.spread.add(*place, self.room.zone(*place));
-                shares.give(*place, app.release.nutrients);
+                shares.give(*place, app.release_of(slot).nutrients);
             }
         }
     }
@@ -63,7 +63,7 @@ impl Placement<'_> {
     }
 
     fn fill_slot(&mut self, app: usize, slot: u32, shares: &Shares, hopeless: &mut Hopeless) {
-        let ask = self.apps[app].ask();
+        let ask = self.apps[app].ask(slot);
         if hopeless.covers(app, &ask) {
             return;
         }
@@ -79,7 +79,7 @@ impl Placement<'_> {
         let room = &self.room;
         let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
         let app = &mut self.apps[app];
-        let ask = app.ask();
+        let ask = app.ask(slot);
         let bound = app.settled.bound(room.zones(), &app.closed);
         let mut best: Option<(((u32, u32), Standing), usize)> = None;
         for place in ring.walk(ring::point(app.hash, slot)) {

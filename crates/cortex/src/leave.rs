@@ -21,7 +21,8 @@ impl Placement<'_> {
         for leaving in self.leaving.iter_mut().filter(|leaving| leaving.ready) {
             let app = &self.apps[leaving.app];
             if app.kept.get(&leaving.slot) != Some(&true) {
-                leaving.port = self.room.reserve_port(leaving.place, app.release.port);
+                let port = app.release_of(leaving.slot).port;
+                leaving.port = self.room.reserve_port(leaving.place, port);
             }
         }
     }
@@ -33,7 +34,7 @@ impl Placement<'_> {
             if self.apps[app].is_filled(slot) {
                 continue;
             }
-            let ask = self.apps[app].ask();
+            let ask = self.apps[app].ask(slot);
             if port {
                 self.room.release_port(place, ask.port);
             }
@@ -47,23 +48,27 @@ impl Placement<'_> {
         freed
     }
 
-    /// The slots of an app that are served elsewhere than where they are filled, and by whom until they are.
+    /// The slots of an app that are served elsewhere than where they are filled, and by whom until they are; and
+    /// those that wait for their turn with what neither the plan nor the one before it knows.
     pub(crate) fn stays(&self, app: &App) -> impl Iterator<Item = (u32, usize)> {
         let mut stays: BTreeMap<u32, usize> = BTreeMap::new();
-        if app.release.workload != Workload::Job {
-            for (slot, place) in app.ready.iter().rev() {
-                let Some(holder) = app.slots.get(slot).filter(|holder| *holder != place) else { continue };
-                // Where both need one port of one host, the old one has to go first.
-                if app.release.port == 0 || !self.room.is_one_host(*place, *holder) {
-                    stays.insert(*slot, *place);
-                }
-            }
-            for (slot, place) in &app.ready {
-                if app.slots.get(slot) == Some(place) {
-                    stays.remove(slot);
-                }
+        for (slot, place) in app.ready.iter().rev() {
+            let release = app.release_of(*slot);
+            let Some(holder) = app.slots.get(slot).filter(|holder| *holder != place) else { continue };
+            // Where both need one port of one host, the old one has to go first; and a job has one turn.
+            let beside = release.port == 0 || !self.room.is_one_host(*place, *holder);
+            if beside && release.workload != Workload::Job {
+                stays.insert(*slot, *place);
             }
         }
+        for (slot, place) in &app.ready {
+            if app.slots.get(slot) == Some(place) {
+                stays.remove(slot);
+            }
+        }
+        let left_over = |(slot, place): &(&u32, &usize)| app.left_over.get(*slot) == Some(*place);
+        let waiting = app.slots.iter().filter(left_over).map(|(slot, place)| (*slot, *place));
+        stays.extend(waiting);
         stays.into_iter()
     }
 }

@@ -30,8 +30,9 @@ impl Placement<'_> {
             self.take_away(app, slot);
             self.put(app, slot, place);
             if let (Some(shares), Some(before)) = (&mut *shares, before) {
-                shares.take(before, self.apps[app].release.nutrients);
-                shares.give(place, self.apps[app].release.nutrients);
+                let each = self.apps[app].release_of(slot).nutrients;
+                shares.take(before, each);
+                shares.give(place, each);
             }
             moved += 1;
         }
@@ -67,7 +68,7 @@ impl Placement<'_> {
     /// The best node that a slot could move to from another, if that makes the app more even.
     fn target(&self, app: &App, slot: u32, from: usize, shares: &mut Option<Shares>) -> Option<usize> {
         let (zones, home) = (self.room.zones(), self.room.zone(from));
-        let (ask, point) = (app.ask(), ring::point(app.hash, slot));
+        let (ask, point) = (app.ask(slot), ring::point(app.hash, slot));
         let (in_zone, on_node) = (app.load.zone(home), app.load.node(from));
         let better = |zone: usize, place: usize| {
             let other = app.load.zone(zone);
@@ -95,7 +96,7 @@ impl Placement<'_> {
     fn shares_as_placed(&self) -> Shares {
         let mut shares = self.shares();
         for app in &self.apps {
-            app.slots.values().for_each(|place| shares.give(*place, app.release.nutrients));
+            app.slots.iter().for_each(|(slot, place)| shares.give(*place, app.release_of(*slot).nutrients));
         }
         shares
     }

@@ -4,7 +4,8 @@
 //! does its own part of it. So nothing here may depend on anything but the arguments: no clock, no chance, no
 //! order of input. What is decided for one app:
 //!
-//! 1. which release: the plan's, or the one before it once too many nodes saw the plan's fail;
+//! 1. which release: the plan's, slot by slot where its rollout says so, or the one before it once too many nodes
+//!    saw the plan's fail;
 //! 2. how many replicas: demand within `min` and `max`, and no more than the budget holds;
 //! 3. where: a replica that is there stays; a new one goes to the zone, and in it to the node, where the app has
 //!    fewest, by consistent hashing with bounded loads; nodes count as full by what was promised on them, never by what is used. What moves
@@ -22,6 +23,7 @@ mod ring;
 mod room;
 mod shares;
 mod spread;
+mod stage;
 mod sticky;
 #[cfg(test)]
 mod testing;
@@ -29,6 +31,6 @@ mod verdict;
 mod world;
 mod zones;
 
-pub use decision::{AppDecision, Assignment, Decision, decide};
+pub use decision::{AppDecision, Assignment, Decision, Rollout, decide};
 pub use verdict::verdicts;
 pub use world::{Planned, World};

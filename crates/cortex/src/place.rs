@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use genome::{Budget, Observed, Plan, Release, Revision};
+use genome::{Budget, Endpoint, Observed, Plan, Release, Revision};
 use types::{AppName, NodeName, Workload};
 
 use crate::ring::{self, Ring};
 use crate::room::{Ask, Room};
 use crate::spread::{Settled, Spread};
+use crate::stage::{self, Slots, Stage};
 use crate::{Planned, World, effective};
 
 /// The state of a decision while it is made.
@@ -45,6 +46,8 @@ pub(crate) struct App<'a> {
     pub(crate) release: &'a Release,
     pub(crate) revision: Revision,
     pub(crate) fallback: Option<String>,
+    /// The slots that have to wait, where the rollout goes by stages.
+    pub(crate) stage: Option<Stage<'a>>,
     pub(crate) wanted: u32,
     /// The place of the node that fills each slot.
     pub(crate) slots: BTreeMap<u32, usize>,
@@ -54,6 +57,9 @@ pub(crate) struct App<'a> {
     pub(crate) kept: BTreeMap<u32, bool>,
     /// Each replica that is ready: its slot and the place of its node, the better claims first.
     pub(crate) ready: Vec<(u32, usize)>,
+    /// Slots that wait for their turn, and are served by what the rollout before this one left: no release that is
+    /// known, so it goes on as it is.
+    pub(crate) left_over: BTreeMap<u32, usize>,
     pub(crate) hash: u64,
     /// How many of its replicas each node and zone has.
     pub(crate) load: Spread,
@@ -64,8 +70,37 @@ pub(crate) struct App<'a> {
 }
 
 impl<'a> App<'a> {
-    pub(crate) fn ask(&self) -> Ask<'a> {
-        Ask { labels: &self.plan.constraints, each: self.release.nutrients, port: self.release.port }
+    /// What the replica of a slot asks of its node.
+    pub(crate) fn ask(&self, slot: u32) -> Ask<'a> {
+        self.ask_for(self.release_of(slot))
+    }
+
+    /// What a replica of a release asks of its node.
+    pub(crate) fn ask_for(&self, release: &Release) -> Ask<'a> {
+        Ask { labels: &self.plan.constraints, each: release.nutrients, port: release.port }
+    }
+
+    /// What a slot is to run by now.
+    pub(crate) fn release_of(&self, slot: u32) -> &'a Release {
+        match &self.stage {
+            Some(stage) if stage.waiting.contains(&slot) => stage.previous,
+            _ => self.release,
+        }
+    }
+
+    /// Whether a slot may go on with what is of this revision.
+    pub(crate) fn may_run(&self, slot: u32, revision: &Revision) -> bool {
+        match &self.stage {
+            // Of the rollout before this one something else may be left: it waits like all others.
+            Some(stage) if stage.waiting.contains(&slot) => *revision != self.revision,
+            _ => *revision == self.revision,
+        }
+    }
+
+    /// Whether a slot that waits for its turn runs what neither the plan nor the one before it asks for.
+    pub(crate) fn is_left_over(&self, slot: u32, revision: &Revision) -> bool {
+        let waits = |stage: &&Stage| stage.waiting.contains(&slot) && stage.previous_revision != *revision;
+        self.stage.as_ref().filter(waits).is_some() && *revision != self.revision
     }
 
     pub(crate) fn is_filled(&self, slot: u32) -> bool {
@@ -76,16 +111,11 @@ impl<'a> App<'a> {
         self.kept.get(&slot) == Some(&true)
     }
 
-    /// The nodes of what is ready, each as often as it has some.
-    pub(crate) fn ready_places(&self) -> impl Iterator<Item = usize> {
-        self.slots.iter().filter(|(slot, _)| self.is_ready(**slot)).map(|(_, place)| *place)
-    }
-
     /// The slots that may move: new ones, and kept ones unless they are jobs, which would lose what they did.
     pub(crate) fn movable(&self) -> impl Iterator<Item = (u32, usize)> {
-        let jobs = self.release.workload == Workload::Job;
         let slots = self.slots.iter().map(|(slot, place)| (*slot, *place));
-        slots.filter(move |(slot, _)| !jobs || !self.kept.contains_key(slot))
+        let is_job = |slot: u32| self.release_of(slot).workload == Workload::Job;
+        slots.filter(move |(slot, _)| !self.kept.contains_key(slot) || !is_job(*slot))
     }
 }
 
@@ -105,12 +135,17 @@ impl<'a> Placement<'a> {
             }
         }
         let room = Room::new(world.nodes.iter().copied(), &world.drained);
+        let staged = staged(world, &plans, &room);
         let mut closed: BTreeMap<_, Rc<BTreeSet<usize>>> = BTreeMap::new();
         let apps = plans.into_values().map(|planned| {
             let (name, plan) = (&planned.plan.app_name, planned.plan);
             let seen = observed.get(name).map(Vec::as_slice).unwrap_or_default();
-            let (release, fallback) = effective::release(plan, seen);
+            let here = staged.get(name).map(Vec::as_slice).unwrap_or_default();
+            let slots = Slots::of(here.iter().copied(), &plan.release.revision());
+            let (release, fallback) = effective::release(plan, seen, slots.only_canaries(plan));
             let demand = world.demand.get(name).copied();
+            let wanted = effective::wanted(plan, release, budgets.get(name).copied(), demand);
+            let stage = fallback.is_none().then(|| stage::of(plan, wanted, &slots)).flatten();
             App {
                 name,
                 generation: planned.generation,
@@ -118,11 +153,13 @@ impl<'a> Placement<'a> {
                 release,
                 revision: release.revision(),
                 fallback,
-                wanted: effective::wanted(plan, release, budgets.get(name).copied(), demand),
+                stage,
+                wanted,
                 slots: BTreeMap::new(),
                 done: BTreeMap::new(),
                 kept: BTreeMap::new(),
                 ready: Vec::new(),
+                left_over: BTreeMap::new(),
                 hash: ring::hash(name.as_str()),
                 load: Spread::default(),
                 settled: Settled::default(),
@@ -138,7 +175,7 @@ impl<'a> Placement<'a> {
     /// Promises room of a node to a slot.
     pub(crate) fn put(&mut self, app: usize, slot: u32, place: usize) {
         let app = &mut self.apps[app];
-        self.room.take(place, &app.ask());
+        self.room.take(place, &app.ask(slot));
         app.slots.insert(slot, place);
         app.load.add(place, self.room.zone(place));
     }
@@ -146,10 +183,28 @@ impl<'a> Placement<'a> {
     pub(crate) fn take_away(&mut self, app: usize, slot: u32) {
         let app = &mut self.apps[app];
         if let Some(place) = app.slots.remove(&slot) {
-            self.room.give_back(place, &app.ask());
+            self.room.give_back(place, &app.ask(slot));
             app.load.remove(place, self.room.zone(place));
         }
     }
+}
+
+/// The endpoints on living nodes of the apps whose rollouts go by stages.
+fn staged<'a>(
+    world: &World<'a>,
+    plans: &BTreeMap<&AppName, &Planned>,
+    room: &Room,
+) -> BTreeMap<&'a AppName, Vec<&'a Endpoint>> {
+    let mut staged: BTreeMap<&AppName, Vec<&Endpoint>> = BTreeMap::new();
+    if plans.values().any(|planned| planned.plan.rollout.is_staged()) {
+        for endpoint in &world.endpoints {
+            let plan = plans.get(&endpoint.app_name).filter(|planned| planned.plan.rollout.is_staged());
+            if plan.is_some() && room.place(&endpoint.node_id).is_some() {
+                staged.entry(&endpoint.app_name).or_default().push(endpoint);
+            }
+        }
+    }
+    staged
 }
 
 #[cfg(test)]

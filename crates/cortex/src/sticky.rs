@@ -19,6 +19,8 @@ struct Claim {
     progress: u8,
     distance: u64,
     place: usize,
+    /// See [`App::left_over`].
+    left_over: bool,
 }
 
 impl<'a> Placement<'a> {
@@ -38,9 +40,12 @@ impl<'a> Placement<'a> {
                 continue;
             }
             let app = &self.apps[claim.app];
-            if !app.is_filled(claim.slot) && self.room.holds(claim.place, &app.ask()) {
+            if !app.is_filled(claim.slot) && self.room.holds(claim.place, &app.ask(claim.slot)) {
                 self.put(claim.app, claim.slot, claim.place);
                 self.apps[claim.app].kept.insert(claim.slot, claim.progress == 0);
+                if claim.left_over {
+                    self.apps[claim.app].left_over.insert(claim.slot, claim.place);
+                }
             }
         }
         self.reserve_ports();
@@ -51,9 +56,9 @@ impl<'a> Placement<'a> {
         for endpoint in &world.endpoints {
             let Some(app) = self.app_of(endpoint) else { continue };
             let app = &mut self.apps[app];
-            if app.release.workload == Workload::Job
+            if app.release_of(endpoint.slot).workload == Workload::Job
                 && endpoint.state == ReplicaState::Completed
-                && endpoint.revision == app.revision
+                && app.may_run(endpoint.slot, &endpoint.revision)
             {
                 let node = app.done.entry(endpoint.slot).or_insert(&endpoint.node_id);
                 *node = (*node).min(&endpoint.node_id);
@@ -73,20 +78,21 @@ impl<'a> Placement<'a> {
         let of = &self.apps[app];
         let point = ring::point(of.hash, endpoint.slot);
         Some(Claim {
-            changes: endpoint.revision != of.revision,
+            changes: !of.may_run(endpoint.slot, &endpoint.revision),
             generation: of.generation,
             app,
             slot: endpoint.slot,
             progress,
             distance: ring::distance(point, &endpoint.node_id),
             place,
+            left_over: progress == 0 && of.is_left_over(endpoint.slot, &endpoint.revision),
         })
     }
 }
 
 /// Whether a replica is a job under way, which would lose what it did.
 fn ends_where_it_is(app: &App, claim: &Claim) -> bool {
-    app.release.workload == Workload::Job && !claim.changes && claim.progress <= 1
+    app.release_of(claim.slot).workload == Workload::Job && !claim.changes && claim.progress <= 1
 }
 
 /// How near to serving a replica is; nothing for one that is leaving.

@@ -117,6 +117,7 @@ pub(crate) fn endpoint(name: &str, on: &str, slot: u32) -> Endpoint {
         version: "v1".to_owned(),
         revision: release("v1").revision(),
         state: ReplicaState::Ready,
+        warm: false,
         provides: Vec::new(),
         restarts: 0,
         pid: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use types::{AppName, NodeName};
 
-use crate::place::Placement;
+use crate::place::{App, Placement};
 use crate::room::Misfit;
 use crate::{AppDecision, Decision, World};
 
@@ -19,7 +19,7 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
     let Ok(asked) = placement.apps.binary_search_by_key(&app, |app| app.name) else { return BTreeMap::new() };
     let Some(decided) = decision.apps.get(app) else { return BTreeMap::new() };
     restore(&mut placement, world, decision);
-    let ask = placement.apps[asked].ask();
+    let ask = placement.apps[asked].ask_for(placement.apps[asked].release);
     let completed = &placement.apps[asked].done;
     let sentence = |node: &NodeName| {
         let here = |slots: &mut dyn Iterator<Item = u32>| -> Vec<u32> { slots.collect() };
@@ -27,11 +27,13 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
         let runs = here(&mut mine().filter(|slot| !completed.contains_key(slot)));
         let done = here(&mut mine().filter(|slot| completed.contains_key(slot)));
         let place = placement.room.place(node)?;
-        let stays =
-            here(&mut decided.stays.iter().filter(|(_, holder)| *holder == node).map(|(slot, _)| *slot));
+        let moves = |slot: &u32| decided.slots.get(slot) != Some(node);
+        let leaves = decided.stays.iter().filter(|(slot, holder)| *holder == node && moves(slot));
+        let stays = here(&mut leaves.map(|(slot, _)| *slot));
         if !runs.is_empty() || !done.is_empty() || !stays.is_empty() {
             let drained = placement.room.is_drained(place);
-            return Some(said(&runs, &done, &leaving(decided, &stays), drained));
+            let waits = waiting(decided, &runs);
+            return Some(said(&runs, &done, &leaving(decided, &stays), drained) + &waits);
         }
         if decided.wanted == 0 {
             return Some(not_needed(decided));
@@ -50,7 +52,7 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
             Some(Misfit::Memory { free }) => {
                 format!("no room: needs {} memory_mb, {free} free", ask.each.memory_mb)
             }
-            Some(Misfit::Port) => format!("port {} is taken on its host", ask.port),
+            Some(Misfit::Port) => taken(&placement, place, ask.port),
             None if decided.unplaced == 0 => not_needed(decided),
             None => "it fits: the decision is older than the node".to_owned(),
         })
@@ -78,6 +80,18 @@ fn restore<'a>(placement: &mut Placement<'a>, world: &World<'a>, decision: &Deci
     }
 }
 
+/// Who has the port that is asked for.
+fn taken(placement: &Placement, place: usize, port: u16) -> String {
+    let on_host = |app: &App| {
+        let mut slots = app.slots.iter();
+        slots.any(|(slot, at)| app.release_of(*slot).port == port && placement.room.is_one_host(*at, place))
+    };
+    match placement.apps.iter().find(|app| on_host(app)) {
+        Some(app) => format!("port {port} is taken on its host, by {}", app.name),
+        None => format!("port {port} is taken on its host"),
+    }
+}
+
 /// What a node does for an app: what it runs, has completed, and serves until others do.
 fn said(runs: &[u32], done: &[u32], leaving: &[String], drained: bool) -> String {
     let mut parts = Vec::new();
@@ -99,6 +113,13 @@ fn said(runs: &[u32], done: &[u32], leaving: &[String], drained: bool) -> String
 fn slots(slots: &[u32]) -> String {
     let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
     format!("slot{} {}", if slots.len() == 1 { "" } else { "s" }, numbers.join(", "))
+}
+
+/// The slots that run here what they ran before, until it is their turn.
+fn waiting(decided: &AppDecision, runs: &[u32]) -> String {
+    let waits: Vec<u32> = runs.iter().copied().filter(|slot| decided.waiting.contains(slot)).collect();
+    let word = if waits.len() == 1 { "waits" } else { "wait" };
+    if waits.is_empty() { String::new() } else { format!("; {} {word} to be updated", slots(&waits)) }
 }
 
 /// The slots that are served here until their next holder is ready.

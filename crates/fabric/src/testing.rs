@@ -89,6 +89,7 @@ pub(crate) fn endpoint(name: &str, on: &str, replica: &str) -> Endpoint {
         version: "v1".into(),
         revision: plan(name, 1).release.revision(),
         state: ReplicaState::Ready,
+        warm: false,
         provides: vec!["http".into()],
         restarts: 0,
         pid: None,

@@ -31,6 +31,9 @@ pub struct Endpoint {
     pub revision: Revision,
     /// Where in its life it is. Only `ready` gets new requests.
     pub state: ReplicaState,
+    /// It has been ready for its plan's warm-up; said where a rollout waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// What it speaks: `http`, `h2c`, `tcp`; empty for a worker or a job.
     #[serde(default)]
     pub provides: Vec<String>,

@@ -35,7 +35,7 @@ pub struct Plan {
     /// How long open requests of a leaving replica may go on, and then its SIGTERM grace, in milliseconds each.
     #[serde(default = "default_grace")]
     pub grace_ms: u64,
-    /// When an update is given up.
+    /// How an update goes on, and when it is given up.
     #[serde(default)]
     pub rollout: Rollout,
     /// What a node's labels must be to run this app: `zone` = `a` or `a,b` asks for one of these values, `gpu!` =
@@ -82,11 +82,20 @@ pub struct Previous {
     pub release: Release,
 }
 
-/// When an update is given up.
+/// How an update goes on, and when it is given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// So many nodes may observe the release failing before every node falls back to the previous one.
+    #[serde(default)]
     pub max_failed: u32,
+    /// The first so many slots take the release alone, until each has been ready for the warm-up; if one fails, it
+    /// is given up whatever `max_failed` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<u32>,
+    /// So many slots change at a time, over the whole mesh, in the order of their numbers; with 0 one does, where no
+    /// fixed port keeps it from being ready before its predecessor leaves. All at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<u32>,
 }
 
 /// The identity of a release's content: two plans with the same revision run the same processes.
@@ -136,7 +145,27 @@ impl Plan {
             }
         }
         validate_constraints(&self.constraints)?;
+        self.rollout.validate(&self.release)?;
         self.release.validate()
+    }
+}
+
+impl Rollout {
+    /// Whether some slots wait for others.
+    #[must_use]
+    pub const fn is_staged(&self) -> bool {
+        self.canary.is_some() || self.max_unavailable.is_some()
+    }
+
+    fn validate(&self, release: &Release) -> Result<(), Invalid> {
+        if self.canary == Some(0) {
+            return Err(Invalid::new("canary", "0 slots would try nothing; leave it out instead"));
+        }
+        if self.max_unavailable == Some(0) && release.port != 0 {
+            let why = "0, but with a fixed port each replica leaves before its successor starts: at least 1";
+            return Err(Invalid::new("max_unavailable", why));
+        }
+        Ok(())
     }
 }
 

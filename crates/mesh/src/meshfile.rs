@@ -73,6 +73,12 @@ pub struct App {
     pub grace: Option<Span>,
     /// Labels its nodes must have: `zone = "a,b"` takes either, `"gpu!" = "no"` any but this one.
     pub constraints: Option<BTreeMap<String, String>>,
+    /// So many nodes may fail before all go back to the release before.
+    pub max_failed: Option<u32>,
+    /// So many replicas try a new release before the others.
+    pub canary: Option<u32>,
+    /// So many replicas change at a time.
+    pub max_unavailable: Option<u32>,
     /// What it may hold at once.
     pub budget: Option<Budget>,
 }

@@ -44,6 +44,10 @@ pub struct Settings {
     pub constraints: Option<BTreeMap<String, String>>,
     /// How many nodes may fail before all fall back.
     pub max_failed: Option<u32>,
+    /// How many slots try a release before the others.
+    pub canary: Option<u32>,
+    /// How many slots change at a time.
+    pub max_unavailable: Option<u32>,
 }
 
 /// The bounds that `instances`, or `min` and `max`, ask for.
@@ -100,7 +104,11 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
     plan.warmup_ms = settings.warmup.map_or(plan.warmup_ms, Span::millis);
     plan.grace_ms = settings.grace.map_or(plan.grace_ms, Span::millis);
     plan.constraints = settings.constraints.clone().unwrap_or(plan.constraints);
-    plan.rollout = settings.max_failed.map_or(plan.rollout, |max_failed| Rollout { max_failed });
+    plan.rollout = Rollout {
+        max_failed: settings.max_failed.unwrap_or(plan.rollout.max_failed),
+        canary: settings.canary.or(plan.rollout.canary),
+        max_unavailable: settings.max_unavailable.or(plan.rollout.max_unavailable),
+    };
     plan.previous = current.and_then(|_| before(at, &release));
     plan.release = release;
     changed(at, plan)
@@ -129,8 +137,8 @@ pub fn environment(at: &PlanAt, env: BTreeMap<String, String>) -> Option<Plan> {
 pub fn roll_back(at: &PlanAt) -> Option<Plan> {
     let before = at.plan.as_ref()?.previous.clone()?;
     let mut plan = with_release(at, before.release)?;
-    if at.rolled_back {
-        // The release that failed is nothing to fall back to.
+    if at.rolled_back || at.unfinished {
+        // The release that failed, or was given up, is nothing to fall back to.
         plan.previous = None;
     }
     Some(plan)
@@ -146,7 +154,8 @@ fn with_release(at: &PlanAt, release: Release) -> Option<Plan> {
 /// What a plan with `next` falls back to: what runs now, or what the current plan would fall back to.
 fn before(at: &PlanAt, next: &Release) -> Option<Previous> {
     let current = at.plan.as_ref()?;
-    if at.rolled_back || current.release.revision() == next.revision() {
+    // What is still being tried is nothing to fall back to.
+    if at.rolled_back || at.unfinished || current.release.revision() == next.revision() {
         return current.previous.clone();
     }
     Some(Previous { generation: at.generation, release: current.release.clone() })

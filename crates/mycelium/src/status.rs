@@ -50,6 +50,7 @@ pub(crate) fn app(
         revision: decided.revision.clone(),
         state,
         message,
+        rollout: decided.rollout.as_ref().map(ToString::to_string),
         min: entry.value.min,
         max: entry.value.max,
         wanted: decided.wanted,
@@ -65,10 +66,11 @@ pub(crate) fn app(
 pub(crate) fn nodes(view: &View, decision: &Decision, presence: &Presence) -> Vec<NodeStatus> {
     let mut promised: BTreeMap<&NodeName, Nutrients> = BTreeMap::new();
     for app in decision.apps.values() {
-        for node in app.slots.values() {
+        for (slot, node) in &app.slots {
             let sum = promised.entry(node).or_default();
-            sum.cpu_milli += app.release.nutrients.cpu_milli;
-            sum.memory_mb += app.release.nutrients.memory_mb;
+            let each = app.release_of(*slot).nutrients;
+            sum.cpu_milli += each.cpu_milli;
+            sum.memory_mb += each.memory_mb;
         }
     }
     let describe = |(name, node): (&NodeName, &Arc<genome::Node>)| NodeStatus {
@@ -101,10 +103,10 @@ pub(crate) fn summary(app: &AppStatus) -> String {
     }
 }
 
-/// Replicas of the decided release that do what they should.
+/// Replicas that do what they should: of the decided release, or of the one before while they wait for it.
 fn ready(decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> u32 {
     let good = |r: &&Arc<Endpoint>| {
-        r.revision == decided.revision && matches!(r.state, ReplicaState::Ready | ReplicaState::Completed)
+        decided.is_current(r) && matches!(r.state, ReplicaState::Ready | ReplicaState::Completed)
     };
     replicas.iter().filter(good).count() as u32
 }
@@ -122,7 +124,8 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
     if let Some(why) = &decided.fallback {
         return (AppState::RolledBack, why.clone());
     }
-    if settled {
+    let rollout = decided.rollout.as_ref().map(ToString::to_string);
+    if settled && rollout.is_none() {
         let done = plan.release.workload == Workload::Job
             && in_state(ReplicaState::Completed).count() as u32 == decided.wanted;
         let limited = decided.limited.clone().unwrap_or_default();
@@ -140,7 +143,7 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
             );
         }
     }
-    let count = format!("{ready} of {} replicas are ready", decided.wanted);
+    let count = rollout.unwrap_or_else(|| format!("{ready} of {} replicas are ready", decided.wanted));
     let text = match in_state(ReplicaState::Pulling).next() {
         Some(replica) => format!("{count}; {} on {}: {}", replica.replica, replica.node_id, replica.message),
         None => count,

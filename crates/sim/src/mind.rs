@@ -81,8 +81,13 @@ impl Mind {
         self.seen = Some(view.version);
         self.decision = Arc::new(cortex::decide(&self.world(view)));
         let note = |(app, entry): (&types::AppName, &fabric::Entry<genome::Plan>)| {
-            let fallback = self.decision.apps.get(app).and_then(|decided| decided.fallback.clone());
-            (app.clone(), PlanNote { generation: entry.generation, summary: String::new(), fallback })
+            let decided = self.decision.apps.get(app);
+            let fallback = decided.and_then(|decided| decided.fallback.clone());
+            let waiting = decided.and_then(|decided| Some(decided.before.as_ref()?.1.clone()));
+            (
+                app.clone(),
+                PlanNote { generation: entry.generation, summary: String::new(), waiting, fallback },
+            )
         };
         let told = agent::World {
             assignments: self.decision.of_node(&self.name),

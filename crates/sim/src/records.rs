@@ -112,6 +112,7 @@ pub(crate) fn endpoint(core: &Core, node: usize, signer: usize, number: u32, now
         version: "v1".into(),
         revision: plan_of(number, 1).release.revision(),
         state: ReplicaState::Ready,
+        warm: false,
         provides: vec!["http".into()],
         restarts: 0,
         pid: None,

@@ -72,6 +72,7 @@ impl Core {
         let now = self.now.mono;
         let name = launch.id.replica.clone();
         let known = self.published.get(&name).map(|record| record.state);
+        let warm = self.published.get(&name).is_some_and(|record| record.warm);
         let served = matches!(known, Some(ReplicaState::Ready | ReplicaState::Draining));
         let ready = served || launch.workload == Workload::Job;
         let next_probe = launch.check.is_some().then_some(now);
@@ -92,6 +93,8 @@ impl Core {
             failures: 0,
             proven: ready,
             ready_at: ready.then_some(now),
+            watched: None,
+            warm: warm && ready,
             drains: 0,
             announce_at: now,
             launch,
@@ -156,6 +159,8 @@ impl Replica {
             failures: 0,
             proven: true,
             ready_at: None,
+            watched: None,
+            warm: false,
             drains: 0,
             announce_at: now,
         }

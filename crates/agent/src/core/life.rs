@@ -185,6 +185,7 @@ impl Core {
         replica.message.clear();
         replica.exit = None;
         replica.ready_at = Some(now);
+        replica.warm = false;
         let next_probe = replica.launch.check.is_some().then_some(next);
         replica.phase = Phase::Ready { next_probe, misses: 0 };
         let (app, slot) = (replica.launch.app.clone(), replica.launch.slot);
@@ -257,6 +258,9 @@ impl Core {
         let (now, insist) = (self.now.mono, self.timing.insist);
         let Some(replica) = self.replicas.get_mut(name) else { return };
         self.dirty.insert(replica.launch.app.clone());
+        if replica.warm_at().is_some_and(|at| at <= now) {
+            replica.warm = true;
+        }
         match &mut replica.phase {
             Phase::Probing { settled: Some(at) } if *at <= now => self.ready(name),
             Phase::Ready { next_probe, .. } if next_probe.is_some_and(|at| at <= now) => {

@@ -125,6 +125,8 @@ pub struct PlanNote {
     pub generation: u64,
     /// The plan in one line, for people.
     pub summary: String,
+    /// The release that slots run which wait for their turn, if some do.
+    pub waiting: Option<Revision>,
     /// Why the release before it runs instead, if it does.
     pub fallback: Option<String>,
 }

@@ -26,7 +26,10 @@ impl Core {
     pub(super) fn report(&mut self, name: &ReplicaName, reason: String) {
         let Some(launch) = self.replicas.get(name).map(|replica| replica.launch.clone()) else { return };
         let Some(wanted) = self.wanted.get(&(launch.app.clone(), launch.slot)) else { return };
-        if wanted.revision != launch.revision {
+        // What only waits for its successor is not what the plan is about.
+        let newest =
+            self.plans.get(&launch.app).is_none_or(|note| note.waiting.as_ref() != Some(&launch.revision));
+        if wanted.revision != launch.revision || !newest {
             return;
         }
         // What runs instead of a release that failed has nothing to fall back to, and saying that it fails as well

@@ -74,6 +74,8 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(name) else { return };
         let newer = replica.generation != wanted.generation;
         replica.generation = wanted.generation;
+        replica.watched = wanted.watched.then_some(wanted.warmup);
+        replica.warm |= replica.warm_at().is_some_and(|at| at <= self.now.mono);
         replica.launch.grace_ms = u64::try_from(wanted.grace.as_millis()).unwrap_or(u64::MAX);
         match &replica.phase {
             Phase::Draining(_) => self.restore(name),
@@ -170,6 +172,8 @@ impl Core {
             failures: 0,
             proven: false,
             ready_at: None,
+            watched: None,
+            warm: false,
             drains: 0,
             announce_at: self.now.mono,
         };

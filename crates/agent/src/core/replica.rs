@@ -29,6 +29,10 @@ pub(super) struct Replica {
     /// It has once been ready for long enough: a later failure is its own, not its release's.
     pub proven: bool,
     pub ready_at: Option<Duration>,
+    /// Others wait for it to have been ready for so long.
+    pub watched: Option<Duration>,
+    /// It has been, and its record is to say so.
+    pub warm: bool,
     /// The number of its last drain, so that an answer to an earlier one isn't taken for this one's.
     pub drains: u32,
     /// A launch that is under way at this time has its record say where it is.
@@ -138,12 +142,18 @@ impl Replica {
         match &self.phase {
             Phase::Prepared | Phase::Spawning => announce,
             Phase::Probing { settled } => announce.into_iter().chain(*settled).min(),
-            Phase::Ready { next_probe, .. } => *next_probe,
+            Phase::Ready { next_probe, .. } => next_probe.iter().copied().chain(self.warm_at()).min(),
             Phase::Draining(drain) => Some(drain.ends_at()),
             Phase::Terminating { insist_at, .. } => Some(*insist_at),
             Phase::Backoff { until } | Phase::Missing { until } => Some(*until),
             Phase::Preparing | Phase::Abandoned | Phase::Refused | Phase::Completed => None,
         }
+    }
+
+    /// When it will have been ready for as long as others wait for.
+    pub(super) fn warm_at(&self) -> Option<Duration> {
+        let waits = !self.warm && matches!(self.phase, Phase::Ready { .. });
+        self.ready_at.filter(|_| waits).zip(self.watched).map(|(since, warmup)| since + warmup)
     }
 
     /// What others should see of it, where they see `known`; nothing when that will do.
@@ -183,6 +193,7 @@ impl Replica {
             version: launch.version.clone(),
             revision: launch.revision.clone(),
             state,
+            warm: self.warm && state == ReplicaState::Ready,
             provides: launch.provides.clone(),
             restarts: launch.restarts,
             pid: self.pid.filter(|_| serving),

@@ -71,6 +71,7 @@ impl Fixture {
             revision: release.revision(),
             release,
             generation: 1,
+            watched: false,
             warmup: Duration::ZERO,
             grace: Duration::ZERO,
         }

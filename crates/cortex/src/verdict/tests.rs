@@ -55,7 +55,7 @@ fn a_fixed_port_and_a_job_that_is_done_are_named() {
     let billing = why(&mesh, "billing");
     let mut sentences: Vec<&str> = billing.values().map(String::as_str).collect();
     sentences.sort_unstable();
-    assert_eq!(sentences, ["port 8081 is taken on its host", "runs slot 0"]);
+    assert_eq!(sentences, ["port 8081 is taken on its host, by billing", "runs slot 0"]);
     assert!(why(&mesh, "import").values().any(|why| why == "has completed slot 0"));
 }
 

@@ -52,6 +52,13 @@ pub struct Args {
     /// So many nodes may fail before all go back to the release before
     #[arg(long, value_name = "N")]
     max_failed: Option<u32>,
+    /// So many replicas take it first; the others once these have been ready for the warm-up. If one of them fails,
+    /// all go back
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    canary: Option<u32>,
+    /// So many replicas change at a time, over the whole mesh; 0 is one, ready before the old one leaves
+    #[arg(long, value_name = "N")]
+    max_unavailable: Option<u32>,
     #[command(flatten)]
     program: Program,
     #[command(flatten)]
@@ -102,6 +109,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         grace: args.grace,
         constraints: constraints(&args.constraint)?,
         max_failed: args.max_failed,
+        canary: args.canary,
+        max_unavailable: args.max_unavailable,
     };
     let client = context.client()?;
     // Before anything is packed: is there a mesh to deploy to?

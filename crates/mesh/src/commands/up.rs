@@ -153,7 +153,9 @@ fn settings(file: &MeshFile, app: &App) -> Settings {
         warmup: app.warmup.or(file.mesh.warmup),
         grace: app.grace,
         constraints: app.constraints.clone(),
-        max_failed: None,
+        max_failed: app.max_failed,
+        canary: app.canary,
+        max_unavailable: app.max_unavailable,
     }
 }
 

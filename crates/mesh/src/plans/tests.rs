@@ -13,7 +13,7 @@ fn wish(content: &[u8]) -> Wish {
 
 fn at(plan: Option<Plan>, rolled_back: bool) -> PlanAt {
     let generation = u64::from(plan.is_some()) * 7;
-    PlanAt { next_generation: generation + 1, generation, plan, rolled_back }
+    PlanAt { next_generation: generation + 1, generation, plan, rolled_back, unfinished: false }
 }
 
 fn running(content: &[u8]) -> Plan {
@@ -83,4 +83,19 @@ fn bounds_are_said_once() {
     assert_eq!(replicas(None, None, Some(0)), Ok(Some((0, 0))));
     assert!(replicas(None, Some(5), Some(4)).is_err());
     assert!(replicas(Some(1), None, Some(4)).is_err());
+}
+
+#[test]
+fn a_rollout_that_is_not_over_is_nothing_to_fall_back_to() {
+    let good = running(b"good");
+    let mut trial = wish(b"trial");
+    (trial.settings.canary, trial.settings.max_unavailable) = (Some(1), Some(2));
+    let trying = deploy(&at(Some(good.clone()), false), &trial, 2000).unwrap();
+    assert_eq!((trying.rollout.canary, trying.rollout.max_unavailable), (Some(1), Some(2)));
+    let unfinished = PlanAt { unfinished: true, ..at(Some(trying.clone()), false) };
+    let next = deploy(&unfinished, &wish(b"next"), 2000).unwrap();
+    assert_eq!(next.previous.unwrap().release, good.release);
+    assert_eq!(next.rollout, trying.rollout, "what was said of rollouts stays");
+    let back = roll_back(&unfinished).unwrap();
+    assert_eq!((back.release, back.previous), (good.release, None));
 }

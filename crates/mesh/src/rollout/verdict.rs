@@ -29,7 +29,8 @@ pub fn judge(status: &AppStatus, generation: u64, revision: &Revision) -> Verdic
         let newer = format!("plan {} of {app} has replaced plan {generation}", status.generation);
         return Verdict::Over(Failure::new(newer).hint("somebody else changed it; `mesh status` shows it"));
     }
-    let progress = format!("{}/{} ready", status.ready, status.wanted);
+    let counts = || format!("{}/{} ready", status.ready, status.wanted);
+    let progress = status.rollout.clone().unwrap_or_else(counts);
     if status.generation < generation {
         return Verdict::Going(progress);
     }

@@ -92,6 +92,9 @@ pub struct AppStatus {
     pub state: AppState,
     /// Why, when there is something to say.
     pub message: String,
+    /// How far its rollout is, while some replicas wait for others to be proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// The plan's bounds.
     pub min: u32,
     /// The plan's bounds.
@@ -154,6 +157,9 @@ pub struct PlanAt {
     pub plan: Option<Plan>,
     /// Whether the planner fell back to its `previous`.
     pub rolled_back: bool,
+    /// Whether some replicas still wait to take its release.
+    #[serde(default)]
+    pub unfinished: bool,
 }
 
 /// `GET /v1/apps/{app}/budget`

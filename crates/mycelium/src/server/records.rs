@@ -25,6 +25,7 @@ pub(super) async fn plan(
         generation: entry.map_or(0, |e| e.generation),
         plan: entry.map(|e| (*e.value).clone()),
         rolled_back: decided.decision.apps.get(&app).is_some_and(|app| app.fallback.is_some()),
+        unfinished: decided.decision.apps.get(&app).is_some_and(|app| app.rollout.is_some()),
     }))
 }
 

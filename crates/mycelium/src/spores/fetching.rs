@@ -92,11 +92,12 @@ impl Fetcher {
         let decided = self.planner.decided();
         let mut missing = BTreeSet::new();
         for (name, app) in &decided.decision.apps {
-            if !app.slots.values().any(|node| *node == self.node) {
-                continue;
+            let here: Vec<u32> =
+                app.slots.iter().filter(|(_, node)| **node == self.node).map(|(slot, _)| *slot).collect();
+            if !here.is_empty() {
+                missing.extend(here.into_iter().map(|slot| app.release_of(slot).digest));
+                missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
             }
-            missing.insert(app.release.digest);
-            missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
         }
         missing.retain(|digest| self.exchange.repo().path(digest).is_none());
         missing

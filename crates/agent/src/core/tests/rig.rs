@@ -103,7 +103,17 @@ impl Rig {
         self.want_as(release, slots, None);
     }
 
+    /// Wants one slot of `release`, which others wait for.
+    pub fn watch(&mut self, release: &Release) {
+        self.generation += 1;
+        self.want_in(release, 1, None, true);
+    }
+
     pub fn want_as(&mut self, release: &Release, slots: u32, fallback: Option<&str>) {
+        self.want_in(release, slots, fallback, false);
+    }
+
+    fn want_in(&mut self, release: &Release, slots: u32, fallback: Option<&str>, watched: bool) {
         let assignments = (0..slots)
             .map(|slot| Assignment {
                 app: app(),
@@ -111,6 +121,7 @@ impl Rig {
                 release: release.clone(),
                 revision: release.revision(),
                 generation: self.generation,
+                watched,
                 warmup: WARMUP,
                 grace: GRACE,
             })
@@ -118,6 +129,7 @@ impl Rig {
         let note = PlanNote {
             generation: self.generation,
             summary: "plan".into(),
+            waiting: None,
             fallback: fallback.map(Into::into),
         };
         self.tell(Input::World(World {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use genome::ReplicaState::{Draining, Launching, Ready};
 use telemetry::EventKind;
 
-use super::rig::{Rig, app, facts, release};
+use super::rig::{Rig, WARMUP, app, facts, release};
 use crate::core::{Action, Input, LaunchId, Observing, World};
 
 /// One replica of `a` serves; `b` was asked for, and is launching.
@@ -243,4 +243,30 @@ fn what_is_on_its_way_elsewhere_serves_until_it_does_there_and_is_not_started_ag
     rig.pass(Duration::from_secs(60));
     rig.asks_nothing();
     assert_eq!(rig.states(), []);
+}
+
+#[test]
+fn what_others_wait_for_says_once_that_it_has_been_ready_for_the_warm_up() {
+    let mut rig = Rig::new();
+    rig.want(&release("a"), 1);
+    let id = rig.serve();
+    let warm = |rig: &Rig| rig.records[&id.replica].warm;
+    rig.pass(WARMUP);
+    assert!(!warm(&rig), "nobody waits for it");
+    let writes = rig.writes;
+    rig.watch(&release("a"));
+    assert!(warm(&rig), "it has been for long");
+    assert_eq!(rig.writes, writes + 1);
+
+    let mut rig = Rig::new();
+    rig.watch(&release("a"));
+    let id = rig.serve();
+    let warm = |rig: &Rig| rig.records.get(&id.replica).is_some_and(|record| record.warm);
+    rig.pass(WARMUP - Duration::from_millis(1));
+    assert!(!warm(&rig));
+    rig.pass(Duration::from_millis(1));
+    assert!(warm(&rig));
+    rig.asked.clear();
+    rig.exit(&id, 1);
+    assert!(!warm(&rig), "it has to prove itself again");
 }

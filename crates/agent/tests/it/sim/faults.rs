@@ -191,6 +191,8 @@ impl Mesh {
         plan.warmup_ms = *self.chance.pick(&[0, 500, 2_000]);
         plan.grace_ms = *self.chance.pick(&[0, 1_000, 10_000]);
         plan.rollout.max_failed = self.chance.below(3) as u32;
+        plan.rollout.canary = self.chance.one_in(3).then(|| 1 + self.chance.below(2) as u32);
+        plan.rollout.max_unavailable = self.chance.one_in(3).then(|| 1 + self.chance.below(2) as u32);
         self.fabric.publish(plan);
         self.stir();
     }

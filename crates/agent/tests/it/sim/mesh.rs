@@ -176,7 +176,8 @@ impl Mesh {
         let decision = self.fabric.decision();
         let plans = self.fabric.plans.iter().map(|(app, (generation, _))| {
             let fallback = decision.apps[app].fallback.clone();
-            (app.clone(), PlanNote { generation: *generation, summary: String::new(), fallback })
+            let waiting = decision.apps[app].before.as_ref().map(|(_, revision)| revision.clone());
+            (app.clone(), PlanNote { generation: *generation, summary: String::new(), waiting, fallback })
         });
         World { assignments: decision.of_node(node), stays: decision.stays_of(node), plans: plans.collect() }
     }

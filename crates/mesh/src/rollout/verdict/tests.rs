@@ -25,6 +25,7 @@ fn status(state: AppState, revision_now: &str, replicas: Vec<Endpoint>) -> AppSt
         revision: revision(revision_now),
         state,
         message: "no room".into(),
+        rollout: None,
         min: 1,
         max: 1,
         wanted: 1,

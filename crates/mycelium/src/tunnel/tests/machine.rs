@@ -143,6 +143,7 @@ impl Mesh {
             version: String::new(),
             revision: release.revision(),
             state,
+            warm: false,
             provides: vec![speaks.to_owned()],
             restarts: 0,
             pid: None,
