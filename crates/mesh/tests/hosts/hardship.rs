@@ -17,15 +17,24 @@ fn a_full_disk_stops_nothing_that_runs() {
     cluster.deploy(0, 3);
     lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1", "h2"])));
     lan.host(1).fill_disk();
-    let ((), load) = lan.host(0).while_asking(12, &cluster.urls("/billing/hello"), |asking| {
-        // What others run is changed meanwhile.
-        lan.host(0).mesh("stop billing --no-wait");
-        lan.host(0).mesh("scale billing 2 --no-wait");
+    let urls = cluster.urls("/billing/hello");
+    let ((), load) = lan.host(0).while_asking(12, &urls, |asking| {
         asking.answers(200);
+        // The others go on as well: what changes is obeyed where it can be.
+        lan.host(0).mesh("env set billing GREETING=hello --no-wait").good();
+        until("the others have it", || match [0, 2].map(|n| lan.host(n).get(&urls[n]).unwrap().body) {
+            said if said.iter().all(|text| text.starts_with("hello")) => Ok(()),
+            said => Err(said),
+        });
     });
-    drop(load);
+    load.flawless();
     lan.host(1).free_disk();
-    lan.host(0).mesh("scale billing 3").good();
+    for url in &urls {
+        until("all of them have it", || {
+            let said: Vec<_> = (0..6).map(|_| lan.host(1).get(url).unwrap().body).collect();
+            if said.iter().all(|text| text.starts_with("hello")) { Ok(()) } else { Err(said) }
+        });
+    }
     lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1", "h2"])));
 }
 

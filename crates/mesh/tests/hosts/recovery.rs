@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, RUN};
+use crate::cluster::{Cluster, RUN, Replica};
 use crate::host::Host;
 use crate::lan::Lan;
 use crate::node::until;
@@ -16,7 +16,11 @@ tests!(
     a_rolling_restart_fails_no_request,
     a_drain_moves_first_and_ends_after,
     a_node_alone_serves_what_it_knew,
+    what_was_published_on_a_node_outlives_it,
 );
+
+/// The nodes of three hosts.
+const ALL: [&str; 3] = ["h0", "h1", "h2"];
 
 /// Ready replicas and where they are, as a host's node knows it.
 fn ready_on(host: &Host) -> Vec<String> {
@@ -46,47 +50,56 @@ fn a_node_that_comes_back_moves_nothing() {
     let lan = Lan::new(3);
     let cluster = Cluster::on(&lan);
     cluster.deploy(0, 2);
-    lan.host(0).serves_on(&["h0", "h1"]);
-    cluster.power_off(1);
-    let after = lan.host(0).serves_on(&["h0", "h2"]);
-    cluster.run(1);
+    let before = two_ready(lan.host(0), &ALL);
+    let gone = lan.hosts().iter().rfind(|host| before.iter().any(|one| one.node == host.name())).unwrap();
+    let left = lan.host((gone.number() + 1) % 3);
+    cluster.power_off(gone.number());
+    let rest: Vec<_> = ALL.into_iter().filter(|name| *name != gone.name()).collect();
+    let after = two_ready(left, &rest);
+    cluster.run(gone.number());
     lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
     // Something that is decided, placed and started after its return, on it too.
-    deploy_to(lan.host(0), "frontend", "h1");
-    let billing = lan.host(0).replicas().into_iter().filter(|one| one.name.starts_with("billing"));
+    deploy_to(lan.host(0), "frontend", &gone.name());
+    let billing = left.replicas().into_iter().filter(|one| one.name.starts_with("billing"));
     assert_eq!(billing.collect::<Vec<_>>(), after);
 }
 
 fn each_side_of_a_cut_serves_the_least_and_the_surplus_leaves_after_it() {
     let lan = Lan::new(4);
     let cluster = Cluster::on(&lan);
-    cluster.deploy(0, 2);
-    lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1"])));
-    let urls = [lan.host(0).url("/billing/hello"), lan.host(2).url("/billing/hello")];
+    // Once it has run everywhere, its spore is there.
+    cluster.deploy(0, 4);
+    lan.host(0).mesh("scale billing 2").good();
+    lan.hosts().iter().for_each(|host| drop(two_ready(host, &["h0", "h1", "h2", "h3"])));
     lan.cut(&[0, 1], &[2, 3]);
-    let ((), near) = lan.host(0).while_asking(4, &urls[..1], |_| {
-        lan.host(2).says("h0", "dead");
-        until("the other side serves it as well", || {
-            let on: Vec<_> =
-                ready_on(lan.host(2)).into_iter().filter(|node| node > &"h1".to_owned()).collect();
-            if on.len() == 2 { Ok(()) } else { Err(on) }
-        });
-    });
-    near.flawless();
-    let asking_both = lan.hosts();
-    let ((), far) = asking_both[3].while_asking(4, &urls[1..], |asking| {
-        asking.answers(100);
-        lan.heal();
+    two_ready(lan.host(0), &["h0", "h1"]);
+    two_ready(lan.host(3), &["h2", "h3"]);
+    for asker in [0, 3] {
+        let url = [lan.host(asker).url("/billing/hello")];
+        let ((), load) = lan.host(asker).while_asking(4, &url, |asking| asking.answers(100));
+        load.flawless();
+    }
+    lan.heal();
+    let ((), load) = lan.host(3).while_asking(8, &cluster.urls("/billing/hello"), |asking| {
         lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
         for host in lan.hosts() {
-            until("the surplus is gone", || {
-                let on = host.replicas();
-                if on.len() == 2 { Ok(()) } else { Err(on) }
+            until("the surplus is gone", || match host.replicas() {
+                all if all.len() == 2 => Ok(()),
+                all => Err(all),
             });
         }
         asking.answers(100);
     });
-    far.flawless();
+    load.flawless();
+}
+
+/// Waits until a host's node knows of two ready replicas on these nodes.
+fn two_ready(host: &Host, nodes: &[&str]) -> Vec<Replica> {
+    until(&format!("two replicas on {nodes:?}"), || {
+        let mut all = host.replicas();
+        all.retain(|one| one.state == "ready" && nodes.contains(&one.node.as_str()));
+        if all.len() == 2 { Ok(all) } else { Err(all) }
+    })
 }
 
 fn a_rolling_restart_fails_no_request() {
@@ -117,21 +130,23 @@ fn a_drain_moves_first_and_ends_after() {
     let lan = Lan::new(3);
     let cluster = Cluster::on(&lan);
     cluster.deploy(0, 2);
-    lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1"])));
-    let since = lan.host(1).last_event();
+    let before = lan.hosts().iter().map(|host| two_ready(host, &ALL)).next_back().unwrap();
+    let drained = lan.hosts().iter().find(|host| before.iter().any(|one| one.node == host.name())).unwrap();
+    let rest: Vec<_> = ALL.into_iter().filter(|name| *name != drained.name()).collect();
+    let since = drained.last_event();
     let ((), load) = lan.host(0).while_asking(16, &cluster.urls("/billing/hello"), |asking| {
         asking.answers(50);
-        lan.host(0).mesh("node drain h1").good();
-        lan.host(0).serves_on(&["h0", "h2"]);
-        lan.host(1).event(since, "the end of its replica", |event| event["kind"] == "replica-stopped");
+        lan.host(0).mesh(&format!("node drain {}", drained.name())).good();
+        two_ready(lan.host(0), &rest);
+        drained.event(since, "the end of its replica", |event| event["kind"] == "replica-stopped");
         asking.answers(50);
     });
     load.flawless();
     let nodes = lan.host(2).json("nodes");
-    assert_eq!(nodes[1]["drained"], true, "{nodes}");
-    lan.host(0).mesh("node undrain h1").good();
+    assert_eq!(nodes[drained.number()]["drained"], true, "{nodes}");
+    lan.host(0).mesh(&format!("node undrain {}", drained.name())).good();
     lan.host(0).mesh("scale billing 3").good();
-    lan.host(0).serves_on(&["h0", "h1", "h2"]);
+    lan.host(0).serves_on(&ALL);
 }
 
 fn a_node_alone_serves_what_it_knew() {
@@ -155,4 +170,19 @@ fn a_node_alone_serves_what_it_knew() {
     cluster.power_off(2);
     cluster.run(2);
     assert!(lan.host(2).answers("/billing/hello").contains("h2"));
+}
+
+fn what_was_published_on_a_node_outlives_it() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 1);
+    // Whichever node runs it, the one that it was published on goes, and with it the only one that runs it.
+    let runs = lan.host(1).replicas().remove(0).node;
+    lan.hosts().iter().for_each(|host| drop(host.serves_on(&[&runs])));
+    if runs != "h0" {
+        cluster.power_off(lan.hosts().iter().position(|host| host.name() == runs).unwrap());
+    }
+    cluster.power_off(0);
+    let left = lan.hosts().iter().rfind(|host| host.name() != runs && host.number() != 0).unwrap();
+    assert!(left.answers("/billing/hello").starts_with("hi from billing"));
 }
