@@ -75,6 +75,8 @@ pub struct Net {
     timers: Timers,
     /// With whom to reconcile soon: they were away.
     returned: VecDeque<PeerId>,
+    /// Whether a record was broadcast whose writer may not write, as far as we knew then.
+    early: bool,
     /// When records are reconciled, and lists of members compared, next.
     reconcile_at: Option<Duration>,
     compare_at: Option<Duration>,
@@ -103,6 +105,7 @@ impl Net {
             limits: Limits::default(),
             timers: Timers::default(),
             returned: VecDeque::new(),
+            early: false,
             reconcile_at: None,
             compare_at: None,
             tree_at: None,

@@ -177,14 +177,21 @@ impl Net {
         match news {
             News::MemberUp(peer) => {
                 self.came(peer);
-                if returns && self.returned.len() < MAX_RETURNED {
-                    self.returned.push_back(peer.id);
-                    self.reconcile_within(SOON);
+                if returns {
+                    self.meet_again(peer.id);
                 }
             }
             News::Rename(_, peer) if self.members.is_up(&peer.id) => self.came(peer),
             News::MemberDown(peer) => self.went(peer),
             _ => {}
+        }
+    }
+
+    /// Reconciles with this one soon.
+    pub(super) fn meet_again(&mut self, peer: PeerId) {
+        if self.returned.len() < MAX_RETURNED && !self.returned.contains(&peer) {
+            self.returned.push_back(peer);
+            self.reconcile_within(SOON);
         }
     }
 

@@ -93,6 +93,8 @@ pub(super) struct Reconcile {
     refused: BTreeMap<Digest, Duration>,
     /// Whether a session was ever finished: before, what we learn is news to us only.
     pub(super) settled: bool,
+    /// Whether we learned who else may write, since this was asked last.
+    learned: bool,
 }
 
 impl Reconcile {
@@ -202,9 +204,15 @@ impl Reconcile {
     /// A record was taken that says who may write: what was refused may hold now.
     pub(super) fn learned(&mut self) {
         self.refused.clear();
+        self.learned = true;
         if let Some(session) = &mut self.session {
             session.learned = true;
         }
+    }
+
+    /// Whether we learned who else may write since this was asked last.
+    pub(super) const fn take_learned(&mut self) -> bool {
+        std::mem::replace(&mut self.learned, false)
     }
 
     /// Answers a question for records.

@@ -37,6 +37,11 @@ impl Net {
         store: &mut impl Store,
     ) -> Result<(), Offence> {
         let (id, taken) = self.take(bytes, true, store)?;
+        if matches!(taken, Taken::New(_)) && self.early && self.reconcile.take_learned() {
+            // What came before it, and was refused for that, is at hand where this came from.
+            self.early = false;
+            self.meet_again(from);
+        }
         let sends = match taken {
             Taken::New(_) => self.tree.spread(id, bytes, hops + 1, Some(from), self.now),
             // what came otherwise says nothing about the tree
@@ -141,6 +146,7 @@ impl Net {
                     // who may write is learned at different times in different places: it may hold soon
                     Refused::Unauthorised { .. } | Refused::NotAdmitted { .. } => {
                         self.reconcile.came_early();
+                        self.early |= broadcast;
                         Taken::Left
                     }
                     Refused::NotDurable(_) => Taken::Left,

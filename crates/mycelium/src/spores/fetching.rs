@@ -17,6 +17,9 @@ use crate::presence::Presence;
 /// How long after a fetch that failed it is tried again, if nothing changes before.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// On so many nodes every spore that a plan names is held: as many as a record is safe on.
+const KEEPERS: usize = 3;
+
 /// What it takes to fetch.
 pub(crate) struct Fetcher {
     pub(crate) node: NodeName,
@@ -87,7 +90,8 @@ impl Fetcher {
         }
     }
 
-    /// What is to run here, of the release that is and of the one that is to come, and isn't in the repo.
+    /// What is to run here, of the release that is and of the one that is to come, what this node is to keep for
+    /// others, and isn't in the repo.
     fn missing(&self) -> BTreeSet<Digest> {
         let decided = self.planner.decided();
         let mut missing = BTreeSet::new();
@@ -97,6 +101,13 @@ impl Fetcher {
             if !here.is_empty() {
                 missing.extend(here.into_iter().map(|slot| app.release_of(slot).digest));
                 missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
+            }
+        }
+        for plan in decided.view.plans.values() {
+            let digest = plan.value.release.digest;
+            let alive = decided.view.nodes.keys().filter(|node| self.presence.takes_work(node));
+            if keepers(&digest, alive).contains(&&self.node) {
+                missing.insert(digest);
             }
         }
         missing.retain(|digest| self.exchange.repo().path(digest).is_none());
@@ -115,6 +126,16 @@ impl Fetcher {
     }
 }
 
+/// The nodes that hold a spore though they may not run it, so that it outlives the one it was published on: those that
+/// come first by the hash of both names (rendezvous hashing, Thaler and Ravishankar 1998).
+fn keepers<'a>(digest: &Digest, nodes: impl Iterator<Item = &'a NodeName>) -> Vec<&'a NodeName> {
+    let place =
+        |node: &NodeName| Digest::of(&[digest.as_bytes().as_slice(), node.as_str().as_bytes()].concat());
+    let mut ranked: Vec<(Digest, &NodeName)> = nodes.map(|node| (place(node), node)).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(KEEPERS).map(|(_, node)| node).collect()
+}
+
 /// The nodes that answer and run a replica of a spore.
 fn running(view: &View, presence: &Presence, digest: &Digest) -> Vec<PublicKey> {
     let on = view.endpoints().filter(|endpoint| endpoint.digest == *digest);
@@ -125,4 +146,22 @@ fn running(view: &View, presence: &Presence, digest: &Digest) -> Vec<PublicKey> 
         })
         .collect();
     keys.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spore_is_kept_by_three_and_a_node_that_goes_changes_one_of_them() {
+        let nodes: Vec<NodeName> = (0..20).map(|n| NodeName::new(&format!("n{n}")).unwrap()).collect();
+        for text in ["a", "b", "c"] {
+            let digest = Digest::of(text.as_bytes());
+            let all = keepers(&digest, nodes.iter());
+            assert_eq!(all.len(), 3);
+            let without = keepers(&digest, nodes.iter().filter(|node| *node != all[1]));
+            assert_eq!((without[0], without[1]), (all[0], all[2]));
+        }
+        assert_eq!(keepers(&Digest::of(b"a"), nodes[..2].iter()).len(), 2);
+    }
 }

@@ -70,3 +70,28 @@ fn what_was_refused_for_what_is_gone_is_asked_for_again() {
     run(&mut sides, vec![(public(NODES[0]).into(), out)], Duration::from_secs(21));
     assert!(sides[1].core.by_id(bad.id()).is_none());
 }
+
+#[test]
+fn what_was_broadcast_before_its_writer_was_known_is_fetched_as_soon_as_it_is() {
+    let both: Vec<Record> = OPERATORS.map(operator).into();
+    let mut sides = two([&both, &both]);
+    let (member, endpoint) =
+        (member(ISSUERS[0], NODES[2], "node-3", 0, 1), endpoint_by(NODES[2], "node-3", "billing-a", 2));
+    give(&mut sides[0].core, &member).unwrap();
+    give(&mut sides[0].core, &endpoint).unwrap();
+    let at = Duration::from_secs(20);
+    // It is overtaken on its way.
+    let mut answers = Vec::new();
+    for record in [&endpoint, &member] {
+        for output in sides[0].step(Input::Publish(Box::new(record.clone())), at) {
+            if let Output::Send { class, bytes, .. } = output {
+                let from = public(NODES[0]).into();
+                answers.push(sides[1].step(Input::Received { from, class, bytes }, at));
+            }
+        }
+    }
+    assert!(sides[1].core.by_id(member.id()).is_some() && sides[1].core.by_id(endpoint.id()).is_none());
+    let answers = answers.into_iter().map(|outputs| (public(NODES[1]).into(), outputs)).collect();
+    run(&mut sides, answers, at + Duration::from_millis(1_200));
+    assert!(sides[1].core.by_id(endpoint.id()).is_some());
+}
