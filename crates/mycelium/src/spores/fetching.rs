@@ -32,6 +32,13 @@ pub(crate) struct Fetcher {
     pub(crate) arrivals: Vec<Arrivals>,
 }
 
+/// Which spores this node keeps, worked out once for a set of nodes: each asks for a hash a node.
+#[derive(Default)]
+struct Kept {
+    among: Vec<NodeName>,
+    ours: BTreeMap<Digest, bool>,
+}
+
 impl Fetcher {
     /// Fetches until it is dropped.
     pub(crate) async fn follow(self) {
@@ -39,6 +46,7 @@ impl Fetcher {
         let holders = self.holders();
         let mut fetches = FuturesUnordered::new();
         let mut wanted = BTreeSet::new();
+        let mut kept = Kept::default();
         let mut under_way: BTreeMap<Digest, tokio::task::AbortHandle> = BTreeMap::new();
         loop {
             tokio::select! {
@@ -50,7 +58,7 @@ impl Fetcher {
                 // Nothing may change while a holder comes back.
                 () = tokio::time::sleep(RETRY) => {}
             }
-            let missing = self.missing();
+            let missing = self.missing(&mut kept);
             under_way.retain(|digest, task| {
                 let still = missing.contains(digest);
                 if !still {
@@ -92,7 +100,7 @@ impl Fetcher {
 
     /// What is to run here, of the release that is and of the one that is to come, what this node is to keep for
     /// others, and isn't in the repo.
-    fn missing(&self) -> BTreeSet<Digest> {
+    fn missing(&self, kept: &mut Kept) -> BTreeSet<Digest> {
         let decided = self.planner.decided();
         let mut missing = BTreeSet::new();
         for (name, app) in &decided.decision.apps {
@@ -103,10 +111,17 @@ impl Fetcher {
                 missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
             }
         }
+        let alive: Vec<NodeName> =
+            decided.view.nodes.keys().filter(|node| self.presence.takes_work(node)).cloned().collect();
+        if kept.among != alive {
+            *kept = Kept { among: alive, ours: BTreeMap::new() };
+        }
         for plan in decided.view.plans.values() {
             let digest = plan.value.release.digest;
-            let alive = decided.view.nodes.keys().filter(|node| self.presence.takes_work(node));
-            if keepers(&digest, alive).contains(&&self.node) {
+            let Kept { among, ours } = kept;
+            let ours =
+                ours.entry(digest).or_insert_with(|| keepers(&digest, among.iter()).contains(&&self.node));
+            if *ours {
                 missing.insert(digest);
             }
         }
