@@ -1,8 +1,8 @@
 //! `cargo xtask sim`: simulated meshes, a seed each. A seed that fails is printed with the command that replays it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sim::{Chaos, Measure};
+use sim::{Chaos, Measure, Planning};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -15,12 +15,15 @@ pub struct Args {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Measure how long things take instead: so many records, kills and joins
-    #[arg(long)]
+    /// Measure how long things take instead, beside the bars: so many plans, and up to 20 kills and joins
+    #[arg(long, num_args = 0..=1, default_missing_value = "20")]
     measure: Option<usize>,
     /// With --measure: seconds for which the calm mesh is watched
     #[arg(long, default_value_t = 120)]
     idle: u64,
+    /// With --measure: seconds for which a mesh is watched of which a tenth is starved of CPU, twice
+    #[arg(long, default_value_t = 60)]
+    starved: u64,
 }
 
 /// Whether everything held.
@@ -57,8 +60,13 @@ pub fn run(args: &Args) -> bool {
 
 fn measure(args: &Args, samples: usize) -> bool {
     let idle = Duration::from_secs(args.idle);
-    match (Measure { nodes: args.nodes, seed: args.seed, samples, idle }).run() {
-        Ok(figures) => println!("{} nodes\n{figures}", args.nodes),
+    let starved = Duration::from_secs(args.starved);
+    let planning = Planning::new(args.nodes);
+    let start = Instant::now();
+    let apps = planning.decide().apps.len();
+    let decided = start.elapsed();
+    match (Measure { nodes: args.nodes, seed: args.seed, samples, idle, starved }).run() {
+        Ok(figures) => println!("{figures}one decision over {apps} new apps on this machine: {decided:.1?}"),
         Err(broken) => {
             println!("\"{}\" doesn't hold: {}", broken.invariant, broken.what);
             return false;

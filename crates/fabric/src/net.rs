@@ -154,6 +154,12 @@ impl Net {
         std::mem::take(&mut self.out)
     }
 
+    /// Forgives nobody for our own lag; for measuring what that is worth, and for nothing else.
+    #[doc(hidden)]
+    pub const fn trust_own_clock(&mut self) {
+        self.timers.unguarded = true;
+    }
+
     /// This node, as others are told.
     #[must_use]
     pub const fn me(&self) -> &Peer {

@@ -57,7 +57,15 @@ impl World {
         let Some(mind) = &mut running.mind else { return };
         mind.looking = false;
         let view = running.core.view(&types::Namespace::default());
-        if let Some(world) = mind.look(&view) {
+        let decided = |mind: &Mind, (app, generation): &(types::AppName, u64)| {
+            mind.decision.apps.get(app).is_some_and(|decided| decided.generation == *generation)
+        };
+        let before = self.applying.as_ref().is_some_and(|plan| decided(mind, plan));
+        let told = mind.look(&view);
+        if !before && self.applying.as_ref().is_some_and(|plan| decided(mind, plan)) {
+            self.applied = Some(self.now);
+        }
+        if let Some(world) = told {
             self.tell(node, Input::World(world));
         }
         self.correct(node);

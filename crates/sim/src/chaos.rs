@@ -178,7 +178,7 @@ fn forge(world: &mut World) {
 
 fn links(world: &mut World) {
     let count = world.nodes.len();
-    match world.rng.random_range(0..6) {
+    match world.rng.random_range(0..7) {
         0 => {
             let parts = (0..count).map(|_| world.rng.random_range(0..2)).collect();
             world.links.split(parts);
@@ -188,6 +188,10 @@ fn links(world: &mut World) {
             world.links.cut(from, to);
         }
         2 | 3 => world.links.heal(),
+        4 => {
+            let slowest = Duration::from_millis(world.rng.random_range(5..300));
+            world.links.weather.delay = (slowest / 5, slowest);
+        }
         _ => world.links.weather.loss = world.rng.random_range(0.0..0.3),
     }
 }

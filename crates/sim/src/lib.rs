@@ -20,8 +20,10 @@ mod links;
 pub mod measure;
 mod mind;
 mod node;
+mod planning;
 mod queue;
 mod records;
+mod table;
 mod trace;
 mod watch;
 mod work;
@@ -30,6 +32,7 @@ mod world;
 pub use chaos::{Chaos, Failure};
 pub use links::Weather;
 pub use measure::{Figures, Measure};
+pub use planning::Planning;
 pub use watch::Broken;
 pub use world::{World, WorldConfig};
 

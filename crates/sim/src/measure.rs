@@ -2,12 +2,11 @@
 //! they don't depend on the machine that simulates.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use fabric::net::{Event, PeerId};
 use rand::RngExt as _;
-use rand::seq::IteratorRandom as _;
+use rand::seq::{IndexedRandom as _, IteratorRandom as _, SliceRandom as _};
 
 use crate::links::Weather;
 use crate::records;
@@ -18,6 +17,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(50);
 /// Nothing may take longer.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// Up to so many nodes, each plans: the time to decide is then part of what is measured.
+const MOST_WORKING: usize = 100;
+/// In larger meshes nodes are killed one by one so often at most: each takes half a simulated minute.
+const MOST_KILLED: usize = 20;
 
 /// What to measure.
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +33,21 @@ pub struct Measure {
     pub samples: usize,
     /// How long a calm mesh is watched for traffic and false deaths.
     pub idle: Duration,
+    /// How long a mesh is watched of which a tenth of the nodes is starved of CPU; twice.
+    pub starved: Duration,
 }
 
 /// What was measured. Times are from the cause to the last node.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
+    /// How many nodes.
+    pub nodes: usize,
     /// All nodes start at once: until all know all.
     pub founded: Duration,
-    /// A record published: on the last node.
+    /// A plan published: on the last node, and where nodes plan, decided upon by the last.
     pub published: Vec<Duration>,
+    /// The same just after a tenth of the nodes died.
+    pub bereft: Vec<Duration>,
     /// A node killed: down on the last node.
     pub killed: Vec<Duration>,
     /// A node back: it knows all members and records.
@@ -53,25 +62,27 @@ pub struct Figures {
     pub false_deaths: usize,
     /// See `false_deaths`.
     pub watched: Duration,
+    /// How often a node that ran was taken for dead by anybody while a tenth of the others were starved of CPU: with
+    /// the guard against one's own lag, and without it; over `starved`.
+    pub accused: (usize, usize),
+    /// See `accused`.
+    pub starved: Duration,
 }
 
 impl Measure {
     /// Runs it.
     pub fn run(self) -> Result<Figures, Broken> {
-        let mut world = World::new(WorldConfig {
-            nodes: self.nodes,
-            seed: self.seed,
-            weather: Weather::lan(0.01),
-            watched: false,
-            working: false,
-        });
-        let mut figures = Figures { founded: found(&mut world)?, ..Figures::default() };
+        let mut world = self.world();
+        let mut figures = Figures { nodes: self.nodes, founded: found(&mut world)?, ..Figures::default() };
         world.run(40 * SECOND)?;
         for _ in 0..self.samples {
             figures.published.push(publish(&mut world)?);
+            let wait = Duration::from_millis(world.rng.random_range(100..400));
+            world.run(wait)?;
         }
         idle(&mut world, self.idle, &mut figures)?;
-        for _ in 0..self.samples {
+        let kills = if self.nodes <= MOST_WORKING { self.samples } else { self.samples.min(MOST_KILLED) };
+        for _ in 0..kills {
             let node = world.rng.random_range(1..self.nodes);
             figures.killed.push(kill(&mut world, node)?);
             world.run(25 * SECOND)?;
@@ -79,7 +90,51 @@ impl Measure {
             world.run(5 * SECOND)?;
         }
         heal(&mut world, &mut figures)?;
+        bereave(&mut world, self.samples, &mut figures)?;
+        if self.starved > Duration::ZERO {
+            figures.accused = (self.accused(true)?, self.accused(false)?);
+            figures.starved = self.starved;
+        }
         Ok(figures)
+    }
+
+    fn world(self) -> World {
+        World::new(WorldConfig {
+            nodes: self.nodes,
+            seed: self.seed,
+            weather: Weather::lan(0.01),
+            watched: false,
+            working: self.nodes <= MOST_WORKING,
+        })
+    }
+
+    /// Accusations of nodes that run, while a tenth of all get the CPU for a third of the time, in pieces.
+    fn accused(self, guarded: bool) -> Result<usize, Broken> {
+        let mut world = self.world();
+        found(&mut world)?;
+        world.run(10 * SECOND)?;
+        let starved = 0..(self.nodes / 10).max(1);
+        if !guarded {
+            let running = world.nodes.iter_mut().filter_map(|node| node.running.as_mut());
+            running.for_each(|running| running.net.trust_own_clock());
+        }
+        world.events.clear();
+        let end = world.now + self.starved;
+        let mut next: Vec<Duration> = starved.clone().map(|_| world.now).collect();
+        while world.now < end {
+            for node in starved.clone().filter(|node| next[*node] <= world.now).collect::<Vec<_>>() {
+                let stopped = Duration::from_millis(world.rng.random_range(200..2_000));
+                let running = Duration::from_millis(world.rng.random_range(100..1_000));
+                world.pause(node, stopped);
+                next[node] = world.now + stopped + running;
+            }
+            world.run(STEP)?;
+        }
+        let wrong = world.events.iter().filter(|(_, _, event)| match event {
+            Event::Down(peer) => world.number_of(*peer).is_some_and(|victim| !starved.contains(&victim)),
+            _ => false,
+        });
+        Ok(wrong.count())
     }
 }
 
@@ -106,25 +161,40 @@ fn until(world: &mut World, check: impl Fn(&World) -> Result<(), Broken>) -> Res
     }
 }
 
-/// Publishes one record; the time until the last node has it.
+/// Publishes one plan; the time until the last node has it, and has decided upon it if it plans.
 fn publish(world: &mut World) -> Result<Duration, Broken> {
-    let node = world.rng.random_range(0..world.nodes.len());
+    let all = world.all();
+    let node = *all.choose(&mut world.rng).expect("some run");
     let (app, replicas) = (world.rng.random_range(0..50), world.rng.random_range(1..9));
     let running = world.nodes[node].running.as_ref().expect("all run");
     let record = records::plan(&running.core, app, replicas);
     world.stored.insert(record.id(), std::collections::BTreeMap::new());
-    let start = world.now;
+    let (id, start) = (record.id(), world.now);
+    world.applying = Some((records::app(app), record.order().major));
     world.publish(node, &record);
-    let (id, count) = (record.id(), world.running().count());
-    until(world, |world| {
+    let has_it = |world: &World| {
         let here = world.stored.get(&id).map_or(0, std::collections::BTreeMap::len);
-        let what = format!("{here} of {count} have it");
-        if here == count { Ok(()) } else { Err(Broken { invariant: "records spread", what }) }
-    })?;
+        let what = format!("{here} of {} have it", all.len());
+        if here == all.len() { Ok(()) } else { Err(Broken { invariant: "records spread", what }) }
+    };
+    until(world, has_it)?;
+    // the last of them decides a moment later
+    world.run(STEP)?;
+    let decided = world.applying.take().and(world.applied.take()).unwrap_or_default();
     let last = world.stored.remove(&id).and_then(|times| times.into_values().max());
-    let wait = Duration::from_millis(world.rng.random_range(100..400));
-    world.run(wait)?;
-    Ok(last.unwrap_or(start) - start)
+    Ok(last.unwrap_or(start).max(decided) - start)
+}
+
+/// A tenth of the nodes die at once, and plans are published before anybody knows.
+fn bereave(world: &mut World, samples: usize, figures: &mut Figures) -> Result<(), Broken> {
+    let mut dead = world.all();
+    dead.shuffle(&mut world.rng);
+    dead.truncate(world.nodes.len() / 10);
+    dead.iter().for_each(|node| world.crash(*node));
+    for _ in 0..samples {
+        figures.bereft.push(publish(world)?);
+    }
+    Ok(())
 }
 
 fn idle(world: &mut World, time: Duration, figures: &mut Figures) -> Result<(), Broken> {
@@ -200,32 +270,4 @@ fn heal(world: &mut World, figures: &mut Figures) -> Result<(), Broken> {
     figures.healed = world.now - start;
     figures.healed_bytes = (after - before) / world.nodes.len() as u64;
     Ok(())
-}
-
-/// Of some times, that which so many percent don't exceed.
-fn percentile(times: &[Duration], percent: usize) -> Duration {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(place).copied().unwrap_or_default()
-}
-
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spread = |times: &[Duration]| {
-            let (half, most) = (percentile(times, 50), percentile(times, 99));
-            format!("p50 {half:.1?}, p99 {most:.1?} of {}", times.len())
-        };
-        writeln!(f, "all start at once -> all know all     {:.1?}", self.founded)?;
-        writeln!(f, "record published -> on the last node  {}", spread(&self.published))?;
-        writeln!(f, "node killed -> down on the last node  {}", spread(&self.killed))?;
-        writeln!(f, "node joins -> knows everything        {}", spread(&self.joined))?;
-        writeln!(
-            f,
-            "50/50 cut healed -> equal everywhere  {:.1?}, {} B a node",
-            self.healed, self.healed_bytes
-        )?;
-        writeln!(f, "idle                                  {:.0} B/s a node", self.idle)?;
-        write!(f, "false deaths                          {} in {:.0?}", self.false_deaths, self.watched)
-    }
 }

@@ -128,12 +128,15 @@ fn a_large_mesh_sends_a_record_once_and_asks_past_the_dead() {
 /// What the bars say, with fewer nodes than they are for.
 #[test]
 fn figures_stay_within_their_bars() {
-    let figures = Measure { nodes: 40, seed: 9, samples: 10, idle: 60 * SECOND }.run().unwrap();
+    let figures =
+        Measure { nodes: 40, seed: 9, samples: 10, idle: 60 * SECOND, starved: 60 * SECOND }.run().unwrap();
     assert!(figures.published.iter().all(|time| time.as_millis() <= 50), "{figures}");
     assert!(figures.killed.iter().all(|time| *time <= 5 * SECOND), "{figures}");
     assert!(figures.joined.iter().all(|time| *time <= SECOND), "{figures}");
     assert!(figures.healed <= 35 * SECOND && figures.healed_bytes < 1_000_000, "{figures}");
     assert!(figures.idle < 2000.0 && figures.false_deaths == 0, "{figures}");
+    assert!(figures.bereft.iter().all(|time| *time <= SECOND), "{figures}");
+    assert!(figures.accused.0 * 50 <= figures.accused.1, "{figures}");
 }
 
 /// A cut in one direction only is no death as long as others can ask.
@@ -143,4 +146,20 @@ fn a_one_way_cut_between_two_is_bridged_by_others() {
     world.links.cut(1, 2);
     world.run(120 * SECOND).unwrap();
     assert_eq!(deaths(&world), []);
+}
+
+/// A node that was stopped meets what waits in its sockets before its timer: it must probe again at once, not when it
+/// has made up for its stop once a message.
+#[test]
+fn a_stop_is_forgiven_once() {
+    for seed in 0..4 {
+        let mut world = mesh(8, seed, 0.0);
+        world.pause(2, 20 * SECOND);
+        world.run(40 * SECOND).unwrap();
+        world.check_members(&world.all()).unwrap();
+        (0..8).filter(|node| *node != 2).for_each(|node| world.crash(node));
+        world.run(20 * SECOND).unwrap();
+        let left = world.nodes[2].running.as_ref().unwrap().net.members().len();
+        assert_eq!(left, 0, "seed {seed}: it has noticed every death by itself");
+    }
 }

@@ -9,7 +9,7 @@ use fabric::{Authority, Record};
 use genome::Exit;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use types::{Digest, Namespace};
+use types::{AppName, Digest, Namespace};
 
 use crate::keeper::Nature;
 use crate::keys;
@@ -111,6 +111,9 @@ pub struct World {
     pub(crate) offences: Vec<(usize, PeerId, String)>,
     /// What releases are like; the others are good.
     pub(crate) natures: BTreeMap<Digest, Nature>,
+    /// For measuring: the plan that is watched for, and when a node decided upon it last.
+    pub(crate) applying: Option<(AppName, u64)>,
+    pub(crate) applied: Option<Duration>,
     /// For measuring: when each node stored the record that is watched for.
     pub(crate) stored: BTreeMap<Digest, BTreeMap<usize, Duration>>,
 }
@@ -138,6 +141,8 @@ impl World {
             events: Vec::new(),
             offences: Vec::new(),
             natures: BTreeMap::new(),
+            applying: None,
+            applied: None,
             stored: BTreeMap::new(),
             nodes,
         }

@@ -24,10 +24,12 @@ use super::peer::{Peer, PeerId};
 use super::store::Store;
 use super::swim::{Codec, sift};
 
-/// Every node probes one other so often.
-const PROBE: Duration = Duration::from_millis(500);
+/// Every node probes one other so often: one death in a hundred goes five times unnoticed.
+const PROBE: Duration = Duration::from_millis(400);
 /// A direct answer comes within this, or others are asked to probe too.
-const ROUND_TRIP: Duration = Duration::from_millis(250);
+const ROUND_TRIP: Duration = Duration::from_millis(200);
+/// The unit of suspicion.
+const DOUBT: Duration = Duration::from_millis(500);
 /// News is sent to three members so often, while there is any.
 const GOSSIP: Duration = Duration::from_millis(100);
 /// After this a death is forgotten. Longer than news of it takes to be everywhere (some 3 s at 10,000 nodes).
@@ -261,7 +263,7 @@ fn weight(peer: &Peer) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// A suspicion lasts 3 log10(n) - 3 probes, 2 at least: short, because who was only held up refutes it or comes
+/// A suspicion lasts 3 log10(n) - 3 times half a second, twice at least: short, because who was only held up refutes it or comes
 /// back, and a death counts for placement 5 s later only. News is told ln(n) + 9 times by each, so that one
 /// death in ten thousand is missed by anybody (with the usual 4 log10(n) times, at 50 nodes, it is one in eight).
 #[expect(
@@ -275,7 +277,7 @@ fn config(members: usize) -> foca::Config {
     foca::Config {
         probe_period: PROBE,
         probe_rtt: ROUND_TRIP,
-        suspect_to_down_after: PROBE.mul_f64((3.0 * magnitude - 3.0).max(2.0)),
+        suspect_to_down_after: DOUBT.mul_f64((3.0 * magnitude - 3.0).max(2.0)),
         max_transmissions: NonZeroU8::new((2.3 * magnitude + 9.0) as u8).unwrap_or(NonZeroU8::MIN),
         remove_down_after: Some(FORGET),
         max_packet_size: NonZeroUsize::new(MAX_DATAGRAM - 2).unwrap_or(NonZeroUsize::MIN),
