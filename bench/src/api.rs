@@ -37,7 +37,7 @@ impl Api {
         stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: mesh\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: mesh\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all(&[head.as_bytes(), body].concat()).with_context(what)?;
         let mut answer = Vec::new();

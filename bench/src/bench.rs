@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::load::Target;
+use crate::load::{self, Load, Pace, Tally, Target};
 use crate::machine::Cores;
 use crate::peers::{self, Server};
 use crate::process::Process;
@@ -63,6 +64,26 @@ impl Bench {
         let number = self.meshes.get();
         self.meshes.set(number + 1);
         Mesh::start(&self.mesh, &self.dir.path().join(format!("mesh-{number}")), core)
+    }
+
+    /// One run of a load on the load's core; an open one is warmed up first.
+    pub fn drive(
+        &self,
+        server: &Server,
+        connections: usize,
+        pace: Pace,
+        duration: Duration,
+    ) -> Result<Tally> {
+        let warmup = if matches!(pace, Pace::Open(_)) { self.short() } else { Duration::ZERO };
+        let load = Load { connections, pace, warmup, duration, core: Some(self.cores.load) };
+        // on a thread of its own, since it is bound to a core and we are not
+        thread::scope(|scope| {
+            let run = scope.spawn(|| load::run(&server.target, &load, |_| false));
+            match run.join() {
+                Ok(tally) => Ok(tally?),
+                Err(_) => bail!("the load on {} panicked", server.name),
+            }
+        })
     }
 
     /// The edge without a mesh.

@@ -6,8 +6,10 @@ mod api;
 mod bench;
 mod build;
 mod figures;
+mod hand;
 mod load;
 mod machine;
+mod nodes;
 mod peers;
 mod process;
 mod product;
@@ -27,7 +29,7 @@ use crate::figures::{Figure, Series, Verdict};
 use crate::rows::ROWS;
 
 /// The peers, and what binds and ends processes.
-const TOOLS: [&str; 5] = ["nginx", "haproxy", "openssl", "taskset", "setpriv"];
+const TOOLS: [&str; 6] = ["nginx", "haproxy", "openssl", "curl", "taskset", "setpriv"];
 
 /// Measure the mesh and print the table of its figures.
 #[derive(Parser)]

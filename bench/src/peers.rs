@@ -4,6 +4,8 @@
 //! Both route `/billing/…` to the backend's `/…`, which is what the edge does. Neither writes an access log, and neither
 //! adds the header fields that the edge adds.
 
+mod pair;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -14,6 +16,8 @@ use anyhow::{Context as _, Result};
 use crate::load::Target;
 use crate::machine;
 use crate::process::Process;
+
+pub use pair::{Certificate, Files, nginx_files, nginx_pair};
 
 /// The longest a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,20 +30,20 @@ pub struct Server {
     pub target: Target,
     /// The processes whose CPU time a request costs.
     pids: Vec<u32>,
-    /// Its own process, whose workers count too; a mesh's is kept elsewhere.
-    process: Option<Process>,
+    /// Its own processes, whose workers count too; a mesh's are kept elsewhere.
+    processes: Vec<Process>,
 }
 
 impl Server {
     /// One whose processes are kept elsewhere.
     pub fn new(name: &'static str, target: Target, pids: Vec<u32>) -> Self {
-        Self { name, target, pids, process: None }
+        Self { name, target, pids, processes: Vec::new() }
     }
 
     /// CPU time used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         // Looked up each time: nginx listens before its worker is there.
-        let workers = self.process.iter().flat_map(|process| machine::children(process.id()));
+        let workers = self.processes.iter().flat_map(|process| machine::children(process.id()));
         self.pids.iter().copied().chain(workers).map(machine::cpu_time).sum()
     }
 }
@@ -150,5 +154,5 @@ backend billing
 pub fn listening(mut process: Process, name: &'static str, target: Target) -> Result<Server> {
     let connect = || TcpStream::connect_timeout(&target.address, Duration::from_millis(200)).ok();
     process.until("it listened", PATIENCE, connect).with_context(|| format!("failed to start {name}"))?;
-    Ok(Server { name, target, pids: vec![process.id()], process: Some(process) })
+    Ok(Server { name, target, pids: vec![process.id()], processes: vec![process] })
 }

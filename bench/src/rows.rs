@@ -2,7 +2,11 @@
 
 mod changes;
 mod edge;
+mod fetch;
+mod fifty;
 mod first;
+mod hop;
+mod hosts;
 mod idle;
 mod many;
 mod spore;
@@ -35,4 +39,9 @@ pub const ROWS: &[Row] = &[
     },
     Row { name: "crash", about: "from a crash to the next answer", run: first::crash },
     Row { name: "idle", about: "memory when nothing happens, and the size of the binary", run: idle::run },
+    Row { name: "fifty", about: "a mesh of fifty nodes: news, deaths, newcomers, a cut", run: fifty::run },
+    Row { name: "hop", about: "a request through another node beside two nginx with TLS", run: hop::run },
+    Row { name: "fetch", about: "a spore from three nodes beside nginx and curl", run: fetch::run },
+    Row { name: "elsewhere", about: "from a node's death to the next answer", run: hosts::elsewhere },
+    Row { name: "hosts", about: "five nodes under load: upgrades and deaths", run: hosts::run },
 ];

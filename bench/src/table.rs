@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::figures::{Figure, Verdict};
+use crate::figures::{Bar, Figure, Verdict, number};
 
 /// Prints the figures as one table, the notes under it.
 pub fn print(out: &mut impl Write, head: &str, figures: &[Figure]) -> io::Result<()> {
@@ -39,7 +39,11 @@ fn cells(figure: &Figure) -> [Vec<String>; 4] {
     if verdict != Verdict::Shown {
         bar.push(format!("{verdict}{ratio}"));
     }
-    [vec![figure.name.clone()], vec![figure.ours.to_string()], beside, bar]
+    let mut ours = vec![figure.ours.to_string()];
+    if matches!(figure.bar, Bar::P99AtMost(_)) {
+        ours.push(format!("p99 of {}: {}", figure.ours.runs.len(), number(figure.ours.p99())));
+    }
+    [vec![figure.name.clone()], ours, beside, bar]
 }
 
 fn line(out: &mut impl Write, row: &[Vec<String>; 4], widths: &[usize; 4]) -> io::Result<()> {

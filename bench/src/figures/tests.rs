@@ -37,3 +37,13 @@ fn runs_that_overlap_are_noise() {
 fn nothing_measured_is_not_met() {
     assert_eq!(figure(&[], &[], Bar::AtMost(1.0)).verdict(), Verdict::Missed);
 }
+
+#[test]
+fn a_bar_on_the_p99_is_missed_by_one_in_fifty() {
+    let mut runs = vec![1.0; 100];
+    runs[7] = 9.0;
+    assert_eq!(figure(&runs, &[], Bar::P99AtMost(1.0)).verdict(), Verdict::Met);
+    runs[8] = 9.0;
+    assert_eq!(figure(&runs, &[], Bar::P99AtMost(1.0)).verdict(), Verdict::Missed);
+    assert_eq!(figure(&[1.0, 2.0], &[], Bar::P99AtMost(1.0)).verdict(), Verdict::Missed);
+}

@@ -11,9 +11,10 @@ use rustix::process::Signal;
 
 use crate::bench::Bench;
 use crate::figures::{Bar, Figure, Series};
+use crate::hand::Published;
 use crate::load::{self, Load, Pace, Tally, Target};
 use crate::process::signal;
-use crate::product::{Mesh, Published};
+use crate::product::Mesh;
 
 const APP: &str = "billing";
 const REPLICAS: u32 = 3;
@@ -53,14 +54,14 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
         mesh.upgrade()
     })?;
     Ok(vec![
-        figure(&format!("{UPDATES} updates of {REPLICAS} replicas"), &updates),
-        figure(&format!("{KILLS} times kill -9 of one of {VICTIMS} replicas"), &kills),
-        figure("an upgrade of the mesh itself", &upgrade),
+        failed(&format!("{UPDATES} updates of {REPLICAS} replicas"), &updates),
+        failed(&format!("{KILLS} times kill -9 of one of {VICTIMS} replicas"), &kills),
+        failed("an upgrade of the mesh itself", &upgrade),
     ])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "failures")]
-fn figure(what: &str, tally: &Tally) -> Figure {
+pub(super) fn failed(what: &str, tally: &Tally) -> Figure {
     let failed = Series::single("mesh", tally.failed() as f64);
     let all = tally.answered + tally.failed();
     let words = if tally.failed() == 0 { String::new() } else { format!("; {}", tally.failures_text()) };
@@ -72,7 +73,7 @@ fn figure(what: &str, tally: &Tally) -> Figure {
 }
 
 /// Runs `happen` under load; the load goes on until that is over and `least` requests were answered.
-fn under_load(target: &Target, least: u64, happen: impl FnOnce() -> Result<()>) -> Result<Tally> {
+pub(super) fn under_load(target: &Target, least: u64, happen: impl FnOnce() -> Result<()>) -> Result<Tally> {
     let (over, hopeless) = (AtomicBool::new(false), AtomicBool::new(false));
     let load = Load {
         connections: CONNECTIONS,

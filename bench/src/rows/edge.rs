@@ -1,13 +1,10 @@
 //! The edge against nginx and HAProxy: one core for the proxy, the load and the backend on another.
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Result, bail};
 
 use crate::bench::Bench;
 use crate::figures::{Bar, Figure, Series, number};
-use crate::load::{self, Load, Pace, Tally, Target};
+use crate::load::{Pace, Tally, Target};
 use crate::machine;
 use crate::peers::Server;
 use crate::product::Mesh;
@@ -49,9 +46,9 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     for _ in 0..bench.runs {
         for (server, series) in servers.iter().zip(&mut measured) {
             bench.progress(&format!("edge, {BUSY} connections, as fast as it can: {}", server.name));
-            drive(bench, server, BUSY, Pace::Closed, bench.short())?;
+            bench.drive(server, BUSY, Pace::Closed, bench.short())?;
             let before = server.cpu_time()?;
-            let tally = drive(bench, server, BUSY, Pace::Closed, bench.long())?;
+            let tally = bench.drive(server, BUSY, Pace::Closed, bench.long())?;
             let used = (server.cpu_time()? - before).as_secs_f64();
             series.cpu.runs.push(used * 1e6 / count(&tally));
             series.rate.runs.push(tally.rate());
@@ -64,7 +61,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     for _ in 0..bench.runs {
         for (server, series) in servers.iter().zip(&mut measured) {
             bench.progress(&format!("edge at {:.0} requests/s: {}", best * PART, server.name));
-            let tally = drive(bench, server, BUSY, Pace::Open(best * PART), bench.long())?;
+            let tally = bench.drive(server, BUSY, Pace::Open(best * PART), bench.long())?;
             series.tail.runs.push(tally.latency.micros(0.99) / 1e3);
             failures.extend(failed(server, &tally));
         }
@@ -72,7 +69,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Figure>> {
     for _ in 0..bench.runs {
         for (server, series) in servers.iter().zip(&mut measured) {
             bench.progress(&format!("edge at {CALM_RATE} requests/s: {}", server.name));
-            let tally = drive(bench, server, CALM, Pace::Open(CALM_RATE), bench.long())?;
+            let tally = bench.drive(server, CALM, Pace::Open(CALM_RATE), bench.long())?;
             series.calm[0].runs.push(tally.latency.micros(0.5));
             series.calm[1].runs.push(tally.latency.micros(0.99));
             failures.extend(failed(server, &tally));
@@ -94,25 +91,6 @@ fn edge(bench: &Bench, mesh: &Mesh) -> Result<Server> {
     }
     let target = Target::new(mesh.edge, "/billing/hello", "from billing");
     Ok(Server::new("mesh", target, mesh.pids()?))
-}
-
-fn drive(
-    bench: &Bench,
-    server: &Server,
-    connections: usize,
-    pace: Pace,
-    duration: Duration,
-) -> Result<Tally> {
-    let warmup = if matches!(pace, Pace::Open(_)) { bench.short() } else { Duration::ZERO };
-    let load = Load { connections, pace, warmup, duration, core: Some(bench.cores.load) };
-    // on a thread of its own, since it is bound to a core and we are not
-    thread::scope(|scope| {
-        let run = scope.spawn(|| load::run(&server.target, &load, |_| false));
-        match run.join() {
-            Ok(tally) => Ok(tally?),
-            Err(_) => bail!("the load on {} panicked", server.name),
-        }
-    })
 }
 
 fn failed(server: &Server, tally: &Tally) -> Option<String> {

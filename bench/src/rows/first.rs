@@ -14,9 +14,10 @@ use rustix::process::Signal;
 
 use crate::bench::Bench;
 use crate::figures::{Bar, Figure, Series};
+use crate::hand::Published;
 use crate::peers::{free_port, local};
 use crate::process::{pause, signal};
-use crate::product::{Mesh, Published};
+use crate::product::Mesh;
 
 /// Between two questions whether there is an answer yet.
 const STEP: Duration = Duration::from_micros(100);
@@ -106,7 +107,7 @@ fn drop_pages(spore: &Published) -> Result<()> {
 }
 
 /// Asks until the answer is 200.
-fn until_answered(address: SocketAddr, path: &str, since: Instant) -> Result<()> {
+pub(super) fn until_answered(address: SocketAddr, path: &str, since: Instant) -> Result<()> {
     let mut seen = BTreeSet::new();
     let mut stream = None;
     loop {

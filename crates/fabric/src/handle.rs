@@ -173,6 +173,12 @@ impl Fabric {
         self.shared.log.sync(ticket)
     }
 
+    /// Whether everything that was taken so far is on disk. Always so where nothing is to survive.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.shared.log.is_synced()
+    }
+
     /// [`Fabric::flush`], and lets go of the journal, for another process to open it. Readers may go on;
     /// what is written from now on is refused as not durable where it is waited for.
     pub fn close(&self) -> Result<(), Refused> {

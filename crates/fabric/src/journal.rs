@@ -86,6 +86,12 @@ impl Log {
         Ok(())
     }
 
+    /// Whether every write is synced.
+    pub(crate) fn is_synced(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.synced >= queue.queued
+    }
+
     /// Hands what piled up to the journal, without a sync; a failure is met again by the next one who syncs.
     pub(crate) fn relieve(&self) {
         let queue = lock(&self.queue);

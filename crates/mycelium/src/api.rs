@@ -7,7 +7,7 @@ mod openapi;
 mod types;
 
 pub use mesh::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
+    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
     TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;

@@ -47,7 +47,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/apps/{app}/why", get(state::why))
         .route("/v1/apps/{app}/plan", get(records::plan))
         .route("/v1/apps/{app}/budget", get(records::budget))
-        .route("/v1/records", post(records::submit))
+        .route("/v1/records", get(mesh::held).post(records::submit))
         .route("/v1/spores/{digest}", get(spores::one))
         .route("/v1/spores/gc", post(spores::collect))
         .route("/v1/events", get(streams::events))

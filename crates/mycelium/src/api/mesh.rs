@@ -198,3 +198,15 @@ pub struct Written {
     /// Ascending.
     pub ids: Vec<Digest>,
 }
+
+/// `GET /v1/records`: two nodes that say the same of `count` and `digest` hold the same records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// How many records are here, tombstones and conflicting ones included.
+    pub count: u64,
+    /// The SHA-256 over their ids, ascending.
+    pub digest: Digest,
+    /// Whether all of them are on disk.
+    pub synced: bool,
+}

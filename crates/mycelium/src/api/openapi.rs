@@ -4,8 +4,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::mesh::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, Pong, RecordAt, RootsAt, TicketMade, TicketStatus,
-    TicketWish, Written,
+    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, Pong, RecordAt, RootsAt, TicketMade,
+    TicketStatus, TicketWish, Written,
 };
 use super::types::{
     AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt, Receipt,
@@ -49,6 +49,7 @@ const OPERATIONS: &[Operation] = &[
     get("/v1/apps/{app}/budget", "The budget of an app and the generation of the next one", of::<BudgetAt>),
     get("/v1/apps/{app}/why", "Why an app is as it is, node by node", of::<Why>),
     post("/v1/records", "Submit one signed record in wire form", Some((BYTES, binary)), of::<Receipt>),
+    get("/v1/records", "What this node holds, to be compared with what another does", of::<Held>),
     get("/v1/spores", "Every stored spore", of::<Vec<SporeInfo>>),
     post("/v1/spores", "Store a spore", Some((BYTES, binary)), of::<Stored>),
     get("/v1/spores/{digest}", "One stored spore", of::<SporeInfo>),

@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use fabric::net::Standing;
 use fabric::{Key, Kind, Owner, Record, RecordName};
 use hyphae::OpenError;
-use types::{Namespace, NodeName, PublicKey, Signer as _};
+use types::{Digest, Namespace, NodeName, PublicKey, Signer as _};
 
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{
-    Conflict, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
+    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
     TicketMade, TicketStatus, TicketWish, Written,
 };
 use crate::network::Network;
@@ -202,6 +202,15 @@ pub(super) async fn conflicts(State(state): State<ApiState>) -> Json<Vec<Conflic
         lost: side(&lost),
     };
     Json(state.fabric.conflicts().into_iter().map(describe).collect())
+}
+
+/// `GET /v1/records`
+pub(super) async fn held(State(state): State<ApiState>) -> Json<Held> {
+    let ids = state.fabric.ids();
+    // After the ids were taken: what is on disk then, they were among it.
+    let synced = state.fabric.is_synced();
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| *id.as_bytes()).collect();
+    Json(Held { count: ids.len() as u64, digest: Digest::of(&bytes), synced })
 }
 
 /// `GET /v1/written-by/{key}`
