@@ -13,6 +13,7 @@ mod book;
 mod close;
 mod config;
 mod dial;
+mod doubt;
 mod endpoint;
 mod error;
 mod gate;

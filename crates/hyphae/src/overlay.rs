@@ -20,7 +20,8 @@ use crate::shared::Shared;
 use crate::table::MOST_DATAGRAMS;
 use crate::wire::{self, DATAGRAM, MAX_DATAGRAM, MAX_MESSAGE, PING};
 use crate::{
-    Config, LearnError, OpenError, Peer, SendError, StartError, Stream, accept, close, dial, janitor, serve,
+    Config, LearnError, OpenError, Peer, SendError, StartError, Stream, accept, close, dial, doubt, janitor,
+    serve,
 };
 
 /// How often a stream is tried when the connection ended between being chosen and being used.
@@ -118,14 +119,22 @@ impl Overlay {
         table.tidy(peer);
     }
 
-    /// Closes the connections to a peer that is believed dead, so that nobody waits for it until it is found out; its
-    /// addresses stay.
+    /// Closes the connections to a peer that the gate no longer admits; its addresses stay.
     pub fn cut(&self, peer: &PublicKey) {
         let table = self.shared.table();
         if let Some(entry) = table.peers.get(peer) {
             for link in &entry.links {
-                link.close(wire::CODE_DONE, "you do not answer");
+                link.close(wire::CODE_DONE, "you are not admitted any more");
             }
+        }
+    }
+
+    /// Notes that a peer is said to be dead: connections to it over which nothing comes within a second are ended, so
+    /// that whoever waits on one of their streams learns it then. One that speaks is left alone, and so is the address.
+    pub fn doubt(&self, peer: &PublicKey) {
+        let table = self.shared.table();
+        for link in table.peers.get(peer).into_iter().flat_map(|entry| &entry.links) {
+            self.shared.spawn(doubt::check(Arc::clone(link)));
         }
     }
 
@@ -272,6 +281,12 @@ async fn open_on(link: &Arc<Link>, protocol: &str) -> Result<Stream, ConnectionE
     // an error here is the connection's, and is met again by whoever uses the stream
     let _ = send.write_all(&wire::head(protocol)).await;
     Ok(Stream::new(send, recv, Arc::clone(link)))
+}
+
+/// Asks the peer of this very connection for an answer.
+pub(crate) async fn ping_on(link: &Arc<Link>) -> std::io::Result<()> {
+    let mut stream = open_on(link, PING).await?;
+    echo(&mut stream).await
 }
 
 async fn echo(stream: &mut Stream) -> std::io::Result<()> {

@@ -143,3 +143,26 @@ async fn a_peer_that_vanished_is_noticed() {
     let error = a.open(key(2), "echo").await.unwrap_err();
     assert!(error.to_string().contains(&format!("no answer from {address}")), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_said_to_be_dead_is_given_up_soon_unless_it_speaks() {
+    let a = Node::new(1).start().await;
+    let b = Mortal::start(Node::new(2)).await;
+    let c = Node::new(3).start().await;
+    a.learn(key(2), b.overlay().addresses()).unwrap();
+    introduce(&a, &c);
+    let (mut gone, mut well) = (a.open(key(2), "echo").await.unwrap(), a.open(key(3), "echo").await.unwrap());
+    for stream in [&mut gone, &mut well] {
+        stream.write_u8(1).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), 1);
+    }
+    drop(b);
+    let began = Instant::now();
+    a.doubt(&key(2));
+    a.doubt(&key(3));
+    assert!(gone.read_u8().await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    well.write_u8(2).await.unwrap();
+    assert_eq!(well.read_u8().await.unwrap(), 2);
+    assert_eq!(connections(&a, key(3)), 1);
+}

@@ -114,9 +114,9 @@ impl Driver {
     /// Notes what became of a member; whether it changes what is placed or routed where.
     fn member(&self, event: &Event) -> bool {
         let Some((name, standing)) = self.presence.note(event) else { return false };
-        if let (Standing::Silent, Some(key)) = (standing, self.presence.key(&name)) {
-            // Requests that wait for it go elsewhere, if they may be repeated.
-            self.overlay.cut(&key);
+        if let (Standing::Silent | Standing::Dead, Some(key)) = (standing, self.presence.key(&name)) {
+            // Requests that wait for it are to be asked elsewhere.
+            self.overlay.doubt(&key);
         }
         let said = match standing {
             Standing::Here | Standing::Expected => format!("node {name} is here"),
