@@ -14,6 +14,9 @@ use crate::room::Ask;
 use crate::shares::{Shares, Standing};
 use crate::spread::Settled;
 
+/// How good a node is for one more replica, the better the less: how deep it is, and how it stands then.
+type Rank = ((u32, u32), Standing);
+
 impl Placement<'_> {
     /// Fills the empty slots and levels; again while levelling made room for what had none.
     pub(crate) fn fill(&mut self) {
@@ -81,7 +84,7 @@ impl Placement<'_> {
         let app = &mut self.apps[app];
         let ask = app.ask(slot);
         let bound = app.settled.bound(room.zones(), &app.closed);
-        let mut best: Option<(((u32, u32), Standing), usize)> = None;
+        let mut best: Option<(Rank, usize)> = None;
         for place in ring.walk(ring::point(app.hash, slot)) {
             let depth = app.settled.depth(place, room.zone(place));
             if best.is_some_and(|((least, _), _)| depth > least) {

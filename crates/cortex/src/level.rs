@@ -60,9 +60,8 @@ impl Placement<'_> {
         }
         let mut candidates: Vec<Candidate> = deepest.into_values().collect();
         candidates.sort_unstable_by_key(|candidate| Reverse(*candidate));
-        let mut target =
-            |&(_, _, slot, from): &Candidate| Some((slot, self.target(app, slot, from, shares)?));
-        candidates.iter().find_map(|candidate| target(candidate))
+        let target = |&(_, _, slot, from): &Candidate| Some((slot, self.target(app, slot, from, shares)?));
+        candidates.iter().find_map(target)
     }
 
     /// The best node that a slot could move to from another, if that makes the app more even.
