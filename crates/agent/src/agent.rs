@@ -17,7 +17,7 @@ use types::{AppName, Digest, NodeName, ReplicaName, Signer, Timestamp};
 
 use crate::core::Timing;
 use crate::shell::{Command, Shell};
-use crate::{Planner, Ports};
+use crate::{Planner, Ports, Witness};
 
 /// What an agent is.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub struct Deps {
     pub ports: Arc<Ports>,
     /// Hears of events; their number is 0 and given by whoever keeps them. Called often: it must not wait.
     pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    /// Hears what the agent is at.
+    pub witness: Arc<dyn Witness>,
     /// The time for people, for records and events.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }

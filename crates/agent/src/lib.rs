@@ -14,6 +14,7 @@ mod prepare;
 mod probe;
 mod retire;
 mod shell;
+mod witness;
 
 pub use agent::{Agent, AgentHandle, Arrivals, BoxFuture, Config, Deps, StartError, Traffic};
 pub use core::{
@@ -23,3 +24,4 @@ pub use core::{
 pub use planner::{Alive, Decided, Planner};
 pub use ports::Ports;
 pub use retire::retire;
+pub use witness::Witness;

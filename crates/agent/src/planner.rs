@@ -12,10 +12,14 @@ use crate::core::PlanNote;
 /// Whether a node is known to live.
 pub type Alive = dyn Fn(&NodeName) -> bool + Send + Sync;
 
+/// What a test has done with each view before it is decided on.
+type BeforeDeciding = dyn Fn(&View) + Send + Sync;
+
 /// What should run, of all nodes. Share one between the agents of a machine: it decides once for all.
 pub struct Planner {
     fabric: Fabric,
     alive: Box<Alive>,
+    before: Option<Box<BeforeDeciding>>,
     last: Mutex<Option<Decided>>,
 }
 
@@ -32,7 +36,15 @@ impl Planner {
     /// A planner over `fabric`. What nodes have that aren't `alive` is placed anew at once; when an answer to that
     /// changes, [`Planner::forget`] is to be called.
     pub fn new(fabric: Fabric, alive: impl Fn(&NodeName) -> bool + Send + Sync + 'static) -> Self {
-        Self { fabric, alive: Box::new(alive), last: Mutex::default() }
+        Self { fabric, alive: Box::new(alive), before: None, last: Mutex::default() }
+    }
+
+    /// Has `act` see each view before it is decided on: for tests of what survives a planner that falls over.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_rehearsal(mut self, act: impl Fn(&View) + Send + Sync + 'static) -> Self {
+        self.before = Some(Box::new(act));
+        self
     }
 
     /// What should run as things stand.
@@ -42,6 +54,9 @@ impl Planner {
         let view = self.fabric.view();
         if let Some(decided) = last.as_ref().filter(|decided| decided.view.version == view.version) {
             return decided.clone();
+        }
+        if let Some(before) = &self.before {
+            before(&view);
         }
         let decision = Arc::new(cortex::decide(&self.world(&view)));
         let decided = Decided { view, decision };

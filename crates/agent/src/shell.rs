@@ -197,12 +197,14 @@ impl Shell {
 
     /// Looks at the fabric, and tells the core when what it says has changed for this node.
     async fn look(&mut self) {
+        self.deps.witness.begins();
         let decided = self.deps.planner.decided();
         let world = World {
             assignments: decided.decision.of_node(&self.config.node.node_id),
             stays: decided.decision.stays_of(&self.config.node.node_id),
             plans: decided.plan_notes(),
         };
+        self.deps.witness.ends();
         if self.core.waits_for_trust() {
             self.look_at_trust().await;
         }
@@ -211,6 +213,7 @@ impl Shell {
             self.tell(Input::World(world)).await;
         }
         self.correct_records().await;
+        self.deps.witness.caught_up(decided.view.version);
     }
 
     async fn wake(&mut self) {
@@ -232,7 +235,10 @@ impl Shell {
 
     async fn tell(&mut self, input: Input) {
         let now = self.now();
-        for action in self.core.handle(input, now) {
+        self.deps.witness.begins();
+        let actions = self.core.handle(input, now);
+        self.deps.witness.ends();
+        for action in actions {
             self.act(action, now).await;
         }
     }

@@ -36,6 +36,7 @@ pub use output::{Input, Output, Receipt};
 use rules::Rules;
 use slot::{Slot, Taken};
 use state::Usage;
+pub use stored::stored_record;
 
 /// The store's state and rules.
 #[derive(Debug)]

@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use types::{Namespace, Timestamp};
 
+use crate::guard::Watched;
 use crate::journal::Log;
 use crate::watch::Watch;
 use crate::{
-    Authority, Changes, Core, Input, Journal, Key, MeshId, Output, PlanSubscription, Receipt, Record,
-    Refused, Verified, View,
+    Authority, Changes, Core, Guard, Input, Journal, Key, MeshId, Output, PlanSubscription, Receipt, Record,
+    Refused, View,
 };
 
 /// What a fabric is made of.
@@ -42,6 +43,7 @@ struct Shared {
     watch: Watch,
     mesh: MeshId,
     herald: OnceLock<Box<Herald>>,
+    guard: OnceLock<Arc<dyn Guard>>,
 }
 
 /// Told of each record that was written here, once it is in the store.
@@ -90,6 +92,7 @@ impl Fabric {
             state: Mutex::new(State { core, view: None }),
             mesh,
             herald: OnceLock::new(),
+            guard: OnceLock::new(),
         };
         let fabric = Self { shared: Arc::new(shared) };
         let ticket = fabric.shared.log.append(writes(outputs));
@@ -114,7 +117,6 @@ impl Fabric {
     /// [`Fabric::submit`] without the wait for the disk: until [`Pending::durable`] returned, nobody may be
     /// told that it is safe. Those who wait at the same time share one sync.
     pub fn stage(&self, record: Record, now: Timestamp) -> Result<Pending, Refused> {
-        let record = record.verify(&self.shared.mesh)?;
         let (receipt, ticket) = self.write(record, now)?;
         Ok(Pending { fabric: self.clone(), receipt, ticket })
     }
@@ -125,15 +127,22 @@ impl Fabric {
         let _ = self.shared.herald.set(herald);
     }
 
+    /// From now on `guard` stands before the store. The first one stays.
+    pub fn guard_with(&self, guard: Arc<dyn Guard>) {
+        let _ = self.shared.guard.set(guard);
+    }
+
     /// Has all subscribers look again: something beside the store that they go by has changed.
     pub fn touch(&self, now: Timestamp) {
         self.step(Input::Touch, now);
     }
 
     /// Takes what was written here, and tells the herald.
-    fn write(&self, record: Verified, now: Timestamp) -> Result<(Receipt, u64), Refused> {
-        let told = self.shared.herald.get().map(|herald| (herald, record.record().clone()));
-        let (outputs, ticket) = self.step(Input::Submit(record), now);
+    fn write(&self, record: Record, now: Timestamp) -> Result<(Receipt, u64), Refused> {
+        let mut watched = self.watch_over(&record)?;
+        let told = self.shared.herald.get().map(|herald| (herald, record.clone()));
+        let (outputs, ticket) = self.step(Input::Submit(record.verify(&self.shared.mesh)?), now);
+        watched.saw(&outputs);
         let receipt = outcome(outputs)?;
         if let Some((herald, record)) = told.filter(|_| receipt.new) {
             herald(record);
@@ -149,10 +158,7 @@ impl Fabric {
         let mut records: Vec<Record> = records.into_iter().collect();
         records.sort_by_key(|record| record.key().kind.precedence());
         for record in records {
-            let outcome = record
-                .verify(&self.shared.mesh)
-                .and_then(|record| outcome(self.step(Input::Merge(record), now).0));
-            match outcome {
+            match self.take_in(record, now) {
                 Ok(receipt) if receipt.new => merged.new.push(receipt),
                 Ok(_) => merged.known += 1,
                 Err(reason) => merged.refused.push(reason),
@@ -160,6 +166,19 @@ impl Fabric {
         }
         self.shared.log.relieve();
         merged
+    }
+
+    /// Takes one record of a peer, verified outside the lock.
+    fn take_in(&self, record: Record, now: Timestamp) -> Result<Receipt, Refused> {
+        let mut watched = self.watch_over(&record)?;
+        let (outputs, _) = self.step(Input::Merge(record.verify(&self.shared.mesh)?), now);
+        watched.saw(&outputs);
+        outcome(outputs)
+    }
+
+    fn watch_over(&self, record: &Record) -> Result<Watched<'_>, Refused> {
+        let guard = self.shared.guard.get().map(AsRef::as_ref);
+        Watched::new(guard, record, || self.record(record.key()))
     }
 
     /// Lets time pass: what has ended leaves. Worth a call a minute.

@@ -16,6 +16,7 @@ mod authority;
 mod changes;
 mod core;
 mod draft;
+mod guard;
 mod handle;
 mod journal;
 mod key;
@@ -36,8 +37,9 @@ mod wire;
 
 pub use authority::Authority;
 pub use changes::Changes;
-pub use core::{Core, Input, Output, Receipt};
+pub use core::{Core, Input, Output, Receipt, stored_record};
 pub use draft::{Draft, DraftError};
+pub use guard::Guard;
 pub use handle::{Config, Fabric, Herald, Merged, Pending};
 pub use journal::{Journal, Write};
 pub use key::{Key, Owner};

@@ -320,6 +320,12 @@ pub fn carried(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
+/// The ids of the records that a message carries.
+#[must_use]
+pub fn carried_ids(bytes: &[u8]) -> Vec<types::Digest> {
+    carried(bytes).iter().filter_map(|record| crate::wire::id(record)).collect()
+}
+
 impl std::fmt::Debug for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Net")

@@ -89,6 +89,12 @@ pub enum Refused {
         /// What bound was met.
         what: &'static str,
     },
+    /// This machine's: it came to an end over this record before.
+    #[error("store {key}: the record is in quarantine here, since this node ended over it before")]
+    Quarantined {
+        /// What it is about.
+        key: String,
+    },
     /// This machine's: the record holds here, but is not safe on disk.
     #[error("write the journal: {0}")]
     NotDurable(String),

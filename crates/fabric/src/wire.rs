@@ -26,6 +26,8 @@ use crate::{Draft, Key, Kind, MAX_PAYLOAD, MeshId, Order, Owner, Record};
 pub const VERSION: u16 = 1;
 /// No record is longer, in bytes.
 pub const MAX_RECORD: usize = 66 * 1024;
+/// How long a signature is, which stands at the end.
+const SIGNATURE: usize = 64;
 /// What a signature of a record covers first, so that it is good for nothing else.
 const DOMAIN: &[u8] = b"mycelium fabric record\0";
 
@@ -163,6 +165,12 @@ pub(crate) fn precedence(bytes: &[u8]) -> u8 {
     let kind =
         reader.u16("version").and_then(|_| reader.take(32, "mesh id")).and_then(|_| reader.text("kind"));
     kind.ok().and_then(|kind| kind.parse::<Kind>().ok()).map_or(u8::MAX, |kind| kind.precedence())
+}
+
+/// The id of what is a record in wire form; a digest of no meaning for what is none.
+pub(crate) fn id(bytes: &[u8]) -> Option<Digest> {
+    let signed = bytes.len().checked_sub(SIGNATURE)?;
+    Some(Digest::of(&[DOMAIN, &bytes[..signed]].concat()))
 }
 
 /// Reads a key that [`put_key`] wrote, and nothing after it.

@@ -84,6 +84,8 @@ pub enum Command {
     Net(c::net::Args),
     /// Show and settle what was written on two sides of a cut
     Conflicts(c::conflicts::Args),
+    /// Show and release the records that this node ended over
+    Quarantine(c::quarantine::Args),
     /// Name meshes elsewhere, for --context
     Context(c::contexts::Args),
 

@@ -25,6 +25,7 @@ pub mod nodes;
 pub mod operators;
 pub mod ps;
 pub mod publish;
+pub mod quarantine;
 pub mod release;
 pub mod repo;
 pub mod restart;
@@ -56,6 +57,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Root(args) => root::run(context, args),
         Command::Net(args) => net::run(context, args),
         Command::Conflicts(args) => conflicts::run(context, args),
+        Command::Quarantine(args) => quarantine::run(context, args),
         Command::Context(args) => contexts::run(context, args),
         Command::Build(args) => build::run(context, args),
         Command::Inspect(args) => inspect::run(context, args),

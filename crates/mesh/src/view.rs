@@ -32,6 +32,8 @@ pub fn remarks(out: &Out, status: &MeshStatus) -> Vec<String> {
     let said = status.apps.iter().filter(|app| !app.message.is_empty() && app.state != AppState::Ready);
     let mut lines: Vec<String> =
         said.map(|app| format!("{}: {}", out.paint(Paint::Bold, &app.app_name), app.message)).collect();
+    let kept_out = crate::commands::quarantine::remark(status.quarantined);
+    lines.extend(kept_out.map(|said| format!("{}: {said}", out.paint(Paint::Yellow, "quarantine"))));
     lines.extend(status.conflicts.iter().map(|c| format!("{}: {c}", out.paint(Paint::Yellow, "conflict"))));
     lines
 }

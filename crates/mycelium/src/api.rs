@@ -13,7 +13,8 @@ pub use mesh::{
 pub use openapi::openapi;
 pub use types::{
     AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,
-    MeshStatus, NodeStatus, PlanAt, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo, Why,
+    MeshStatus, NodeStatus, PlanAt, Quarantined, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo,
+    Why,
 };
 
 /// The version in every path.

@@ -18,6 +18,7 @@ use types::NodeName;
 
 use crate::events::EventLog;
 use crate::lock::StateLock;
+use crate::quarantine::Watchdog;
 use crate::server::{ApiSocket, Ending, Shared};
 
 /// A running mesh. Dropping it cuts everything but the workloads, which stay with the keeper.
@@ -34,6 +35,7 @@ pub struct App {
     _socket: ApiSocket,
     lock: Option<StateLock>,
     keep_workloads: bool,
+    _watchdog: Watchdog,
 }
 
 /// How a mesh ended.
@@ -66,6 +68,9 @@ pub enum RunError {
     /// A part that must not end has panicked.
     #[error("keep a task running: {0}")]
     TaskPanicked(tokio::task::JoinError),
+    /// The store panicked: what it shows can't be relied on.
+    #[error("keep the records: the store panicked over one")]
+    StoreBroke,
 }
 
 impl App {

@@ -137,6 +137,16 @@ impl Client {
         self.get("/v1/status").await
     }
 
+    /// The records that the node ended over.
+    pub async fn quarantine(&self) -> Result<Vec<api::Quarantined>, ClientError> {
+        self.get("/v1/quarantine").await
+    }
+
+    /// Lets a record out of quarantine; whether it was there.
+    pub async fn release(&self, id: &Digest) -> Result<bool, ClientError> {
+        self.call(Method::POST, "/v1/quarantine/release", full(encode(id))).await
+    }
+
     /// One app.
     pub async fn app(&self, app: &AppName) -> Result<api::AppStatus, ClientError> {
         self.get(&format!("/v1/apps/{app}")).await

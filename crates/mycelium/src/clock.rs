@@ -5,6 +5,11 @@ use std::time::{Duration, SystemTime};
 use fabric::Fabric;
 use types::Timestamp;
 
+use crate::quarantine::Pulse;
+
+/// How often the runtime shows that it goes on: well within the watchdog's patience.
+const BEAT: Duration = Duration::from_millis(200);
+
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SystemClock;
@@ -21,5 +26,13 @@ pub(crate) async fn tick(fabric: &Fabric) {
     loop {
         minutes.tick().await;
         fabric.tick(SystemClock.now());
+    }
+}
+
+/// Shows that the runtime goes on.
+pub(crate) async fn beat(pulse: &Pulse) {
+    loop {
+        pulse.end();
+        tokio::time::sleep(BEAT).await;
     }
 }

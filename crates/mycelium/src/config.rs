@@ -42,6 +42,8 @@ pub struct Config {
     pub takeover: bool,
     /// The machine's environment; of it, workloads get `PATH`, `HOME`, `TMPDIR` and `LANG`.
     pub environment: Vec<(String, String)>,
+    /// How long a part of the process may hold on before the watchdog ends it, for the next start to do better.
+    pub patience: Duration,
     /// Threads of the edge; one a core when absent.
     pub edge_workers: Option<usize>,
 }

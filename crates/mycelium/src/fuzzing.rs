@@ -21,6 +21,7 @@ use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::events::EventLog;
 use crate::presence::Presence;
+use crate::quarantine::Quarantine;
 use crate::routes::Routing;
 use crate::server::{self, ApiState, Ending, Shared};
 use crate::tunnel::Ways;
@@ -50,6 +51,8 @@ impl Api {
         let (fabric, _) = Fabric::new(set_up, [], Timestamp::from_secs(0)).expect("an empty store");
         let (ending, endings) = tokio::sync::mpsc::channel(1);
         let edge = Edge::new(edge::Config::default());
+        let (quarantine, _) =
+            Quarantine::open(&paths.quarantine(), Timestamp::from_secs(0)).expect("a usable folder");
         let shared = Shared {
             version: "v0.0.0-0000000".into(),
             warmup_ms: 0,
@@ -69,6 +72,7 @@ impl Api {
             fabric: fabric.clone(),
             ending,
             presence: Presence::new(BTreeSet::new(), true),
+            quarantine,
             network: None,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });

@@ -25,6 +25,7 @@ mod network;
 mod nodes;
 mod paths;
 mod presence;
+mod quarantine;
 mod routes;
 mod server;
 mod settle;

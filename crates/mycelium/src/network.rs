@@ -11,6 +11,7 @@ mod records;
 mod remote;
 mod renewal;
 mod safe;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,8 +35,10 @@ use crate::clock::SystemClock;
 use crate::config::StartError;
 use crate::events::EventLog;
 use crate::presence::Presence;
+use crate::quarantine::Quarantine;
 use door::Doorkeeper;
 use driver::Driver;
+pub(crate) use waiting::Waiting;
 
 /// Messages of the fabric, in order.
 pub(crate) const GOSSIP: &str = "gossip/1";
@@ -60,6 +63,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Network {
     pub(crate) overlay: Overlay,
     pub(crate) presence: Presence,
+    pub(crate) quarantine: Quarantine,
     pub(crate) desk: Arc<Desk>,
     /// Where others are told that we are.
     pub(crate) addresses: Arc<watch::Sender<Vec<SocketAddr>>>,
@@ -72,6 +76,7 @@ pub(crate) struct SetUp<'a> {
     pub(crate) desk: Arc<Desk>,
     pub(crate) fabric: Fabric,
     pub(crate) presence: Presence,
+    pub(crate) quarantine: Quarantine,
     pub(crate) events: EventLog,
     pub(crate) listen: &'a [SocketAddr],
     pub(crate) advertise: &'a [SocketAddr],
@@ -87,7 +92,8 @@ impl Network {
         set_up: SetUp<'_>,
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<Self, StartError> {
-        let SetUp { desk, fabric, presence, events, listen, advertise, seeds, protocols } = set_up;
+        let SetUp { desk, fabric, presence, quarantine, events, listen, advertise, seeds, protocols } =
+            set_up;
         let (inputs, waiting) = mpsc::channel(WAITING);
         let door = desk.door.clone();
         door.refresh(&fabric);
@@ -124,6 +130,9 @@ impl Network {
             door,
             events,
             inputs: waiting,
+            handler: quarantine.handler("the network"),
+            settled: quarantine.changes(),
+            waiting: Waiting::new(quarantine.clone()),
             began,
         };
         tasks.spawn(async move {
@@ -138,7 +147,7 @@ impl Network {
         let addresses = Arc::new(watch::Sender::new(addresses));
         let advertise = advertise.to_vec();
         presence.expect(fabric.members());
-        let network = Self { overlay, presence, desk, addresses, advertise, inputs };
+        let network = Self { overlay, presence, quarantine, desk, addresses, advertise, inputs };
         network.meet(seeds, tasks);
         network.look_after(tasks);
         Ok(network)

@@ -105,6 +105,12 @@ impl Paths {
         self.state.join("fabric.redb")
     }
 
+    /// What this machine ended over, and what it has in hand.
+    #[must_use]
+    pub fn quarantine(&self) -> PathBuf {
+        self.state.join("quarantine")
+    }
+
     /// The events of this machine.
     #[must_use]
     pub fn events(&self) -> PathBuf {

@@ -11,6 +11,7 @@ use fabric::{Fabric, View};
 use genome::{Endpoint, ReplicaState};
 use types::{AppName, NodeName, ReplicaName, Workload};
 
+use crate::quarantine::Handler;
 use crate::tunnel::{Site, Tunnels, Ways};
 
 /// The table that `view` stands for: every app that takes HTTP, each with its ready replicas.
@@ -57,6 +58,7 @@ pub(crate) struct Routing {
     ways: Ways,
     /// What the table stands for.
     basis: Mutex<Option<Basis>>,
+    handler: Option<Handler>,
 }
 
 /// The version of the store, and that of the ways to peers.
@@ -66,7 +68,13 @@ struct Basis(u64, u64);
 impl Routing {
     /// The table is empty until it is brought [up to date](Self::catch_up).
     pub(crate) fn new(fabric: Fabric, edge: Edge, ways: Ways) -> Self {
-        Self { fabric, edge, ways, basis: Mutex::default() }
+        Self { fabric, edge, ways, basis: Mutex::default(), handler: None }
+    }
+
+    /// Has `handler` hear how far the table is.
+    pub(crate) fn with_handler(mut self, handler: Handler) -> Self {
+        self.handler = Some(handler);
+        self
     }
 
     /// Returns once the table is no older than any view that was taken before.
@@ -77,8 +85,12 @@ impl Routing {
         let view = self.fabric.view();
         let newest = Some(Basis(view.version, ways));
         if *basis != newest {
-            self.edge.routes().set(&table(&view, &self.ways));
+            let set = || self.edge.routes().set(&table(&view, &self.ways));
+            self.handler.as_ref().map_or_else(set, |handler| handler.work(set));
             *basis = newest;
+        }
+        if let Some(handler) = &self.handler {
+            handler.caught_up(view.version);
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod error;
 mod mesh;
+mod quarantine;
 mod records;
 mod socket;
 mod spores;
@@ -63,6 +64,8 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/roots", get(mesh::roots))
         .route("/v1/conflicts", get(mesh::conflicts))
         .route("/v1/written-by/{key}", get(mesh::written_by))
+        .route("/v1/quarantine", get(quarantine::list))
+        .route("/v1/quarantine/release", post(quarantine::release))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .merge(spores)
         .fallback(error::unknown_path)

@@ -148,6 +148,7 @@ impl Rig {
                 traffic: Arc::clone(&self.requests) as Arc<dyn Traffic>,
                 ports: Arc::clone(&self.ports),
                 events: Arc::new(move |event| events.lock().unwrap().push(event)),
+                witness: Arc::new(()),
                 clock: Arc::new(now),
             };
             self.agents.insert(node, Agent::new(config, deps).start().await.unwrap());

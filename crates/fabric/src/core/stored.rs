@@ -21,6 +21,13 @@ pub(super) fn record_key(id: Digest) -> Vec<u8> {
     [&[RECORD], id.as_bytes().as_slice()].concat()
 }
 
+/// The id of the record that a journal holds under this key, if it is a record's.
+#[must_use]
+pub fn stored_record(key: &[u8]) -> Option<Digest> {
+    let id = key.strip_prefix(&[RECORD])?;
+    Some(Digest::from_bytes(id.try_into().ok()?))
+}
+
 pub(super) fn floor_key(key: &Key) -> Vec<u8> {
     let mut out = vec![FLOOR];
     wire::put_key(&mut out, key);

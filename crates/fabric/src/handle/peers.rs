@@ -3,15 +3,12 @@
 use types::{Digest, NodeName, Timestamp};
 
 use crate::net::PeerId;
-use crate::{Fabric, Input, Receipt, Record, Refused};
-
-use super::outcome;
+use crate::{Fabric, Receipt, Record, Refused};
 
 impl Fabric {
     /// Takes one record of a peer, verified outside the lock. Not waited for the disk: see [`Fabric::flush`].
     pub fn merge_one(&self, record: Record, now: Timestamp) -> Result<Receipt, Refused> {
-        let record = record.verify(&self.shared.mesh)?;
-        let receipt = outcome(self.step(Input::Merge(record), now).0);
+        let receipt = self.take_in(record, now);
         self.shared.log.relieve();
         receipt
     }

@@ -150,7 +150,10 @@ impl Net {
                         Taken::Left
                     }
                     Refused::NotDurable(_) => Taken::Left,
-                    Refused::Stale { .. } | Refused::Expiry { .. } | Refused::TooMany { .. } => {
+                    Refused::Stale { .. }
+                    | Refused::Expiry { .. }
+                    | Refused::TooMany { .. }
+                    | Refused::Quarantined { .. } => {
                         self.reconcile.refuse(id, self.now);
                         Taken::Left
                     }

@@ -2,6 +2,7 @@
 
 use mycelium::api::MemberStatus;
 
+use super::quarantine;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -18,7 +19,11 @@ pub struct Args {
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
-    let nodes = context.block_on(async { Ok(client.nodes().await?) })?;
+    let (nodes, kept_out) =
+        context.block_on(async { Ok((client.nodes().await?, client.quarantine().await?)) })?;
+    if let Some(remark) = quarantine::remark(kept_out.len()) {
+        context.out.warn(remark);
+    }
     if args.json {
         context.out.json(&nodes)?;
         return Ok(Code::Ok);

@@ -87,6 +87,9 @@ pub struct Serving {
     /// Take over from the mesh that runs in this state (see `mesh upgrade`)
     #[arg(long, hide = true)]
     pub takeover: bool,
+    /// How long a part of this process may hold on before it is ended
+    #[arg(long, value_name = "TIME", default_value = "10s", hide = true)]
+    pub watchdog: Span,
     /// Go on when the terminal goes away
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -229,6 +232,7 @@ impl Serving {
             takeover: self.takeover,
             environment: environment.collect(),
             edge_workers: self.edge_workers,
+            patience: self.watchdog.0,
         })
     }
 
@@ -243,6 +247,7 @@ impl Serving {
         line.maybe("--tls-cert", self.tls_cert.as_ref());
         line.maybe("--tls-key", self.tls_key.as_ref());
         line.maybe("--edge-workers", self.edge_workers.map(|n| n.to_string()));
+        line.flag("--watchdog", format!("{}ms", self.watchdog.millis()));
         if self.tls {
             line.0.push("--tls".into());
         }

@@ -9,6 +9,7 @@
 mod admission;
 mod cell;
 mod cluster;
+mod dead;
 mod faults;
 mod hardship;
 mod harness;
@@ -16,8 +17,10 @@ mod host;
 mod http;
 mod lan;
 mod load;
+mod many;
 mod net;
 mod node;
+mod poison;
 mod records;
 mod recovery;
 mod runner;
@@ -37,6 +40,8 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("traffic", traffic::TESTS),
     ("recovery", recovery::TESTS),
     ("hardship", hardship::TESTS),
+    ("dead", dead::TESTS),
+    ("poison", poison::TESTS),
 ];
 
 fn main() -> ExitCode {

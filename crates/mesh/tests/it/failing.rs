@@ -68,6 +68,7 @@ fn config(place: &Place) -> Config {
         takeover: false,
         environment: Vec::new(),
         edge_workers: Some(1),
+        patience: Duration::from_secs(10),
     }
 }
 

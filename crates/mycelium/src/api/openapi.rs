@@ -8,8 +8,8 @@ use super::mesh::{
     TicketStatus, TicketWish, Written,
 };
 use super::types::{
-    AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt, Receipt,
-    Shutdown, SporeInfo, Stored, VersionInfo, Why,
+    AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt,
+    Quarantined, Receipt, Shutdown, SporeInfo, Stored, VersionInfo, Why,
 };
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Value;
@@ -84,6 +84,8 @@ const OPERATIONS: &[Operation] = &[
     get("/v1/roots", "On whose word the mesh rests", of::<RootsAt>),
     get("/v1/conflicts", "What was written on two sides of a cut", of::<Vec<Conflict>>),
     get("/v1/written-by/{key}", "Which records a key wrote", of::<Written>),
+    get("/v1/quarantine", "What this node ended over", of::<Vec<Quarantined>>),
+    post("/v1/quarantine/release", "Let a record in again", Some((JSON, of::<types::Digest>)), of::<bool>),
     post("/v1/shutdown", "End this mesh, or hand it over", Some((JSON, of::<Shutdown>)), of::<VersionInfo>),
 ];
 

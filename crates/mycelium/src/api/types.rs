@@ -48,6 +48,23 @@ pub struct MeshStatus {
     pub apps: Vec<AppStatus>,
     /// Writes that lost against another of the same generation, in words.
     pub conflicts: Vec<String>,
+    /// How many records this node keeps out, since it ended over them.
+    #[serde(default)]
+    pub quarantined: usize,
+}
+
+/// One of `GET /v1/quarantine`: a record that this node keeps out, since it ended over it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarantined {
+    /// The record.
+    pub id: Digest,
+    /// What it is about.
+    pub what: String,
+    /// How this node ended.
+    pub reason: String,
+    /// When it was put into quarantine.
+    pub at: Timestamp,
 }
 
 /// Where HTTP comes in.

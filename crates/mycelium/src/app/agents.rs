@@ -16,6 +16,7 @@ use crate::config::{Config, StartError};
 use crate::events::EventLog;
 use crate::machine::Machine;
 use crate::nodes::Nodes;
+use crate::quarantine::Quarantine;
 use crate::traffic::EdgeTraffic;
 
 /// What all agents work with.
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) trust: Arc<TrustStore>,
     pub(super) traffic: EdgeTraffic,
     pub(super) events: EventLog,
+    pub(super) quarantine: Quarantine,
 }
 
 /// Starts every agent; each has taken up what ran before it when this returns.
@@ -66,6 +68,7 @@ pub(super) async fn start_agents(
             traffic: traffic.clone(),
             ports: ports.clone(),
             events: Arc::new(move |event| events.record(event)),
+            witness: Arc::new(shared.quarantine.handler(format!("the agent of {name}"))),
             clock: Arc::new(|| SystemClock.now()),
         };
         let set_up = agent::Config {

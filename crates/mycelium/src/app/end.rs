@@ -12,6 +12,8 @@ use crate::server::{Ending, LineSender};
 
 /// How long open requests may go on when the mesh stops.
 const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The same, when a part of it has failed: the next start serves again.
+const FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How long open requests, uploads and tunnels may go on after a hand-over.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(60);
 /// Between the successor's signal and the end of its connection, whichever is seen first.
@@ -26,15 +28,21 @@ impl App {
         hurry: impl Future<Output = ()>,
     ) -> Result<Outcome, RunError> {
         tokio::pin!(until);
+        let quarantine = self.shared.quarantine.clone();
+        let broken = quarantine.broken();
         let ending = tokio::select! {
             () = &mut until => None,
             node = any_ended(&self.agents) => {
-                self.stop(hurry).await;
+                self.give_up(hurry).await;
                 return Err(RunError::AgentEnded(node));
             }
             ending = self.endings.recv() => ending,
+            () = broken => {
+                self.give_up(hurry).await;
+                return Err(RunError::StoreBroke);
+            }
             ended = self.tasks.join_next() => {
-                self.stop(hurry).await;
+                self.give_up(hurry).await;
                 return Err(match ended {
                     Some(Err(panicked)) => RunError::TaskPanicked(panicked),
                     Some(Ok(name)) => RunError::TaskEnded(name),
@@ -48,25 +56,38 @@ impl App {
                 let _ = asker.send(&[self.shared.version_info()]).await;
                 drop(asker);
                 self.stop(hurry).await;
+                quarantine.close();
                 Ok(Outcome::Stopped)
             }
             None if self.keep_workloads => {
-                self.leave(hurry).await;
+                self.leave(STOP_GRACE, hurry).await;
+                quarantine.close();
                 Ok(Outcome::Left)
             }
             None => {
                 self.stop(hurry).await;
+                quarantine.close();
                 Ok(Outcome::Stopped)
             }
         }
     }
 
+    /// A part of this process has failed. A node of many leaves its workloads to the next start, which a supervisor
+    /// makes; on one machine nobody may be there to make it.
+    async fn give_up(&mut self, hurry: impl Future<Output = ()>) {
+        if self.shared.network.is_some() {
+            self.leave(FAILED_GRACE, hurry).await;
+        } else {
+            self.stop(hurry).await;
+        }
+    }
+
     /// Ends this process alone: what it started goes on with the keeper. Peers find out that it is gone if it
     /// doesn't come back soon, and not before: a restart moves nothing.
-    async fn leave(&mut self, hurry: impl Future<Output = ()>) {
+    async fn leave(&mut self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.say("mesh leaves its workloads to the next start");
         let gently = async {
-            self.edge.stop(STOP_GRACE).await;
+            self.edge.stop(grace).await;
             join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
             if let Some(network) = &self.shared.network {
                 network.close().await;
@@ -124,6 +145,7 @@ impl App {
         }
         self.close_journal().await;
         self.events.release();
+        self.shared.quarantine.close();
         self.lock = None;
         let told = asker.send(&[self.shared.version_info()]).await;
         let remains = Remains { edge: self.edge.clone(), tasks: std::mem::take(&mut self.tasks) };

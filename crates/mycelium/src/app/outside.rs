@@ -11,6 +11,7 @@ use crate::config::{Config, StartError};
 use crate::member::NodeFile;
 use crate::network::{self, Network, RemoteApi};
 use crate::presence::Presence;
+use crate::quarantine::Handler;
 use crate::server::{self, ApiState, Shared};
 use crate::spores::{self, Fetcher};
 use crate::tunnel::{self, Tunnels, Ways};
@@ -22,6 +23,7 @@ pub(super) struct Outside {
     remote: RemoteApi,
     peers: RemoteApi,
     exchange: Exchange,
+    fetching: Handler,
 }
 
 impl Outside {
@@ -35,6 +37,7 @@ impl Outside {
             remote: RemoteApi::default(),
             peers: RemoteApi::default(),
             exchange: Exchange::new(state.repo.clone(), exchange::Limits::default()),
+            fetching: state.quarantine.handler("fetching of spores"),
         }
     }
 
@@ -68,6 +71,7 @@ impl Outside {
             desk: Arc::new(papers::desk(config, member, key, &state.fabric)?),
             fabric: state.fabric.clone(),
             presence: state.presence.clone(),
+            quarantine: state.quarantine.clone(),
             events: state.events.clone(),
             listen: &member.listen,
             advertise: &member.advertise,
@@ -92,6 +96,7 @@ impl Outside {
             exchange: self.exchange,
             overlay: network.overlay.clone(),
             arrivals: shared.arrivals.clone(),
+            handler: self.fetching,
         };
         tasks.spawn(async move {
             fetcher.follow().await;

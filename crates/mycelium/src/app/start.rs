@@ -34,6 +34,7 @@ use crate::lock::{Held, StateLock};
 use crate::network::Network;
 use crate::nodes::Nodes;
 use crate::presence::Presence;
+use crate::quarantine::{Quarantine, Watchdog};
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::traffic::EdgeTraffic;
@@ -72,7 +73,9 @@ impl App {
         let admin = open_admin(&keeper, config.admin).await?;
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
         let ways = outside.as_ref().map_or_else(Ways::alone, |outside| outside.ways(&state.presence));
-        let routing = Arc::new(Routing::new(state.fabric.clone(), edge.clone(), ways));
+        let routing = Routing::new(state.fabric.clone(), edge.clone(), ways);
+        let routing = Arc::new(routing.with_handler(state.quarantine.handler("the routes")));
+        let starting = state.quarantine.handler("the start");
         let tunnels = outside.as_ref().map(Outside::tunnels);
         let traffic = EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels };
         let deps = state.deps(keeper_config, traffic);
@@ -83,6 +86,7 @@ impl App {
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
         known_again(&state.fabric).await;
         routing.catch_up();
+        starting.done();
 
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
@@ -104,6 +108,7 @@ impl App {
             clock: SystemClock,
             ending,
             presence: state.presence,
+            quarantine: state.quarantine,
             network,
         });
         doors.serve(&edge)?;
@@ -123,6 +128,7 @@ impl App {
             _socket: socket,
             lock: Some(state.lock),
             keep_workloads: config.keep_workloads,
+            _watchdog: state.watchdog,
         };
         app.say(&format!("mesh {} started, edge at {}", config.version, app.edge_url()));
         if let Some(predecessor) = state.predecessor {
@@ -147,6 +153,8 @@ pub(super) struct State {
     pub(super) repo: Repo,
     trust: Arc<TrustStore>,
     pub(super) presence: Presence,
+    pub(super) quarantine: Quarantine,
+    watchdog: Watchdog,
 }
 
 impl State {
@@ -160,6 +168,7 @@ impl State {
             trust: self.trust.clone(),
             traffic,
             events: self.events.clone(),
+            quarantine: self.quarantine.clone(),
         }
     }
 
@@ -172,16 +181,34 @@ impl State {
             Some(member) => Nodes::load_one(&keys, &member.name)?,
             None => Nodes::load(&keys, config.nodes)?,
         };
-        let fabric = open_fabric(config, &mesh, &nodes)?;
+        let events = in_state(&config.paths.events(), EventLog::open)?;
+        let quarantine = open_quarantine(config, &events)?;
+        let fabric = open_fabric(config, &mesh, &nodes, &quarantine)?;
         let own = nodes.present.keys().cloned().collect();
         let presence = Presence::new(own, config.member.is_some());
         let working = presence.clone();
         let alive = move |node: &NodeName| working.takes_work(node);
-        let planner = Arc::new(Planner::new(fabric.clone(), alive));
-        let events = in_state(&config.paths.events(), EventLog::open)?;
+        let planner = Planner::new(fabric.clone(), alive);
+        #[cfg(debug_assertions)]
+        let planner = planner.with_rehearsal(crate::quarantine::rehearsal::act_out);
+        let planner = Arc::new(planner);
+        let watchdog = Watchdog::start(&quarantine, config.patience)
+            .map_err(|source| StartError::State { path: config.paths.quarantine(), source })?;
         let repo = Repo::open(config.repo.clone().unwrap_or_else(|| config.paths.repo()))?;
         let trust = Arc::new(TrustStore::open(&config.paths.trust())?);
-        Ok(Self { lock, predecessor, nodes, fabric, planner, events, repo, trust, presence })
+        Ok(Self {
+            lock,
+            predecessor,
+            nodes,
+            fabric,
+            planner,
+            events,
+            repo,
+            trust,
+            presence,
+            quarantine,
+            watchdog,
+        })
     }
 }
 
@@ -210,14 +237,32 @@ fn in_state<T>(path: &Path, open: impl FnOnce(&Path) -> std::io::Result<T>) -> R
     open(path).map_err(|source| StartError::State { path: path.to_owned(), source })
 }
 
-fn open_fabric(config: &Config, mesh: &identity::MeshFile, nodes: &Nodes) -> Result<Fabric, StartError> {
+/// What this node ended over, with what it ended over just now.
+fn open_quarantine(config: &Config, events: &EventLog) -> Result<Quarantine, StartError> {
+    let open = |path: &Path| Quarantine::open(path, SystemClock.now());
+    let (quarantine, new) = in_state(&config.paths.quarantine(), open)?;
+    for one in new {
+        let said = format!("{} ({}) is in quarantine: {}", one.what, one.id.short(), one.reason);
+        tracing::error!("{said}");
+        events.record(crate::events::of_mesh(said));
+    }
+    Ok(quarantine)
+}
+
+fn open_fabric(
+    config: &Config,
+    mesh: &identity::MeshFile,
+    nodes: &Nodes,
+    quarantine: &Quarantine,
+) -> Result<Fabric, StartError> {
     let authority = match config.member {
         Some(_) => Authority { roots: Some(papers::roots(config)?), ..Authority::default() },
         None => nodes.authority(mesh),
     };
     let (journal, stored) = in_state(&config.paths.journal(), RedbJournal::open)?;
     let set_up = fabric::Config { mesh: mesh.mesh, authority, journal: Some(Box::new(journal)) };
-    let (fabric, dropped) = Fabric::new(set_up, stored, SystemClock.now())?;
+    let (fabric, dropped) = Fabric::new(set_up, quarantine.sift(stored), SystemClock.now())?;
+    quarantine.watch_over(&fabric, SystemClock.now());
     for refused in dropped {
         tracing::warn!(%refused, "a stored record does not hold any more");
     }
@@ -289,6 +334,11 @@ fn spawn_tasks(
             "admin address"
         });
     }
+    let pulse = shared.quarantine.pulse("the runtime");
+    tasks.spawn(async move {
+        clock::beat(&pulse).await;
+        "pulse"
+    });
     let fabric = shared.fabric.clone();
     tasks.spawn(async move {
         settle::follow(&fabric).await;

@@ -271,6 +271,7 @@ pub(super) async fn introduce(network: &Network, peers: Vec<PublicKey>) {
 async fn show(network: &Network, peer: PublicKey) -> Result<(), String> {
     let desk = &network.desk;
     let record = membership_of(desk).ok_or("this node has no membership")?;
+    network.quarantine.settled(&record.id()).await;
     let exchange = async {
         let mut stream = network.overlay.open(peer, ADMIT).await.map_err(|e| e.to_string())?;
         let io = |e: std::io::Error| e.to_string();

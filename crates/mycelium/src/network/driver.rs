@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, PeerId, Standing};
 use fabric::{Fabric, Kind};
 use hyphae::{MAX_DATAGRAM, Overlay};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use types::{NodeName, PublicKey};
 
 use super::GOSSIP;
 use super::door::Door;
+use super::waiting::{Message, Waiting};
 use crate::clock::SystemClock;
 use crate::events::EventLog;
 use crate::presence::Presence;
+use crate::quarantine::Handler;
 
 /// How long after the start a node that was not heard of counts as dead.
 const AWAITED: Duration = Liveness::AWAITED;
@@ -27,6 +28,10 @@ pub(super) struct Driver {
     pub(super) door: Door,
     pub(super) events: EventLog,
     pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) handler: Handler,
+    /// What waits until this node has come to terms with it.
+    pub(super) waiting: Waiting,
+    pub(super) settled: watch::Receiver<u64>,
     pub(super) began: Instant,
 }
 
@@ -56,19 +61,27 @@ impl Driver {
                     Some(input) => self.step(input, &mut due),
                     None => return,
                 },
+                Ok(()) = self.settled.changed() => {
+                    self.waiting.free().into_iter().for_each(|message| self.send(message));
+                }
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
     fn step(&mut self, input: Input, due: &mut Option<Duration>) {
+        self.handler.begin_at(self.fabric.view().version);
         let mut store = FabricAt(&self.fabric, SystemClock.now());
         let outputs = self.net.handle(input, self.began.elapsed(), &mut store);
         let mut changed = false;
         for output in outputs {
             match output {
                 Output::Timer(at) => *due = Some(at),
-                Output::Send { to, class, bytes } => self.send(to, class, bytes),
+                Output::Send { to, class, bytes } => {
+                    if let Some(message) = self.waiting.keep(to, class, bytes) {
+                        self.send(message);
+                    }
+                }
                 Output::Learn { peer, addresses } => self.learn(peer, &addresses),
                 Output::Member(event) => changed |= self.member(&event),
                 Output::Stored(receipt) => {
@@ -86,11 +99,12 @@ impl Driver {
         if changed {
             self.fabric.touch(SystemClock.now());
         }
+        self.handler.done();
     }
 
-    fn send(&mut self, to: PeerId, class: Class, bytes: Vec<u8>) {
+    fn send(&self, message: Message) {
+        let Message { to, class, bytes, .. } = message;
         let Ok(key) = PublicKey::from_bytes(to.as_bytes()) else { return };
-        let bytes = Bytes::from(bytes);
         let sent = if class == Class::Datagram && bytes.len() <= MAX_DATAGRAM {
             self.overlay.send_datagram(key, bytes)
         } else {

@@ -56,7 +56,11 @@ pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result
     let local = tokio::task::spawn_blocking(move || pending.durable());
     let elsewhere = async {
         match &state.network {
-            Some(network) => network::replicate(&network.overlay, state.presence.here(), &record).await,
+            Some(network) => {
+                // What ends this node must not end those that were to keep it.
+                state.quarantine.settled(&record.id()).await;
+                network::replicate(&network.overlay, state.presence.here(), &record).await
+            }
             None => 0,
         }
     };
@@ -69,7 +73,7 @@ pub(super) async fn submit(State(state): State<ApiState>, body: Bytes) -> Result
 
 fn refusal(refused: Refused) -> ApiError {
     let status = match &refused {
-        Refused::Stale { .. } => StatusCode::CONFLICT,
+        Refused::Stale { .. } | Refused::Quarantined { .. } => StatusCode::CONFLICT,
         Refused::Unauthorised { .. } | Refused::OtherMesh { .. } | Refused::Signature { .. } => {
             StatusCode::FORBIDDEN
         }
@@ -83,6 +87,9 @@ fn refusal(refused: Refused) -> ApiError {
         }
         Refused::Unauthorised { .. } => {
             error.hint("sign with an operator's key: `mesh operator list` shows whose are obeyed")
+        }
+        Refused::Quarantined { .. } => {
+            error.hint("`mesh quarantine` shows it; `mesh quarantine release` lets it in")
         }
         _ => error,
     }

@@ -24,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::events::EventLog;
 use crate::network::Network;
 use crate::presence::Presence;
+use crate::quarantine::Quarantine;
 use crate::routes::Routing;
 use crate::{metrics, status};
 
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) clock: SystemClock,
     pub(crate) ending: mpsc::Sender<Ending>,
     pub(crate) presence: Presence,
+    pub(crate) quarantine: Quarantine,
     /// Absent in a mesh on one machine.
     pub(crate) network: Option<Network>,
 }
@@ -184,6 +186,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<MeshStatus> {
         nodes: status::nodes(&view, &decision, &state.presence),
         apps: status::apps(&view, &decision, &state.edge_status.url, &state.traffic(), &state.presence),
         conflicts: conflicts.collect(),
+        quarantined: state.quarantine.list().len(),
     })
 }
 

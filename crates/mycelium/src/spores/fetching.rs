@@ -13,6 +13,7 @@ use repo::exchange::{Exchange, FetchError, Fetched, Holders};
 use types::{Digest, NodeName, PublicKey};
 
 use crate::presence::Presence;
+use crate::quarantine::Handler;
 
 /// How long after a fetch that failed it is tried again, if nothing changes before.
 const RETRY: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ pub(crate) struct Fetcher {
     pub(crate) overlay: Overlay,
     /// Who is told of spores.
     pub(crate) arrivals: Vec<Arrivals>,
+    pub(crate) handler: Handler,
 }
 
 /// Which spores this node keeps, worked out once for a set of nodes: each asks for a hash a node.
@@ -58,7 +60,9 @@ impl Fetcher {
                 // Nothing may change while a holder comes back.
                 () = tokio::time::sleep(RETRY) => {}
             }
-            let missing = self.missing(&mut kept);
+            let version = self.fabric.view().version;
+            let missing = self.handler.work(|| self.missing(&mut kept));
+            self.handler.caught_up(version);
             under_way.retain(|digest, task| {
                 let still = missing.contains(digest);
                 if !still {

@@ -1,0 +1,127 @@
+//! A dead control plane is no outage: what runs goes on, and is served, whoever can't be reached.
+
+use std::time::{Duration, Instant};
+
+use crate::host::Host;
+use crate::lan::Lan;
+use crate::many::{Many, said};
+use crate::runner::say;
+use crate::tests;
+
+tests!(
+    a_cut_between_all_is_no_outage,
+    a_node_alone_serves_what_it_knew,
+    a_full_disk_stops_nothing,
+    garbage_in_the_journal_is_named,
+);
+
+fn a_cut_between_all_is_no_outage() {
+    let lan = Lan::new(3);
+    let many = Many::up(&lan, "");
+    many.deploy_billing(3);
+    let since: Vec<u64> = lan.hosts().iter().map(Host::last_event).collect();
+    let ask = |host: usize, work: &dyn Fn()| {
+        let ((), load) = lan.host(host).while_asking(4, &many.billing(host), |asking| {
+            asking.answers(8);
+            work();
+            asking.answers(8);
+        });
+        say(&format!("{load:?}\n"));
+        load.flawless();
+    };
+    ask(0, &|| ask(1, &|| ask(2, &|| cut_and_heal(&lan, &since))));
+}
+
+fn cut_and_heal(lan: &Lan, since: &[u64]) {
+    for one in 0..3 {
+        let others: Vec<usize> = (0..3).filter(|other| *other != one).collect();
+        lan.cut_one_way(&[one], &others);
+    }
+    for (host, since) in lan.hosts().iter().zip(since) {
+        for other in lan.hosts().iter().filter(|other| other.number() != host.number()) {
+            said(host, *since, &format!("node {} is dead", other.name()));
+        }
+        // Each alone does what the plan asks for as the least.
+        times(host, *since, "endpoint-register", 2);
+    }
+    let before: Vec<u64> = lan.hosts().iter().map(Host::last_event).collect();
+    lan.heal();
+    for (host, before) in lan.hosts().iter().zip(before) {
+        times(host, before, "replica-stopped", 2);
+    }
+}
+
+/// Waits until something has happened so often.
+#[track_caller]
+fn times(host: &Host, since: u64, kind: &str, count: usize) {
+    let mut seen = 0;
+    host.event(since, &format!("{kind}, {count} times"), |event| {
+        seen += usize::from(event["kind"] == kind);
+        seen == count
+    });
+}
+
+fn a_node_alone_serves_what_it_knew() {
+    let lan = Lan::new(3);
+    let mut many = Many::up(&lan, "");
+    many.deploy_billing(3);
+    lan.hosts().iter().for_each(Host::power_off);
+    let started = Instant::now();
+    many.start(0, "");
+    let ready = started.elapsed();
+    let answer = loop {
+        let answer = lan.host(0).get(&many.billing(0)[0]).unwrap();
+        if answer.status == 200 {
+            break answer;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{answer:?}");
+    };
+    let served = started.elapsed();
+    say(&format!("serves {ready:?} after its start, its app {served:?} after\n"));
+    assert!(answer.body.starts_with("hi from billing"), "{answer:?}");
+    assert!(served < Duration::from_secs(5), "{served:?}");
+}
+
+fn a_full_disk_stops_nothing() {
+    let lan = Lan::new(2);
+    let many = Many::up(&lan, "");
+    many.deploy_billing(2);
+    let (host, since) = (lan.host(0), lan.host(0).last_event());
+    let ((), load) = host.while_asking(4, &many.billing(0), |asking| {
+        host.fill_disk();
+        let refused = host.mesh("env set billing A=1");
+        assert_ne!(refused.code, 0, "{refused:?}");
+        assert!(refused.stderr.contains("journal"), "{refused:?}");
+        // Nobody is asked to write anything down to be served.
+        asking.answers(100);
+        host.mesh("status").good();
+        host.free_disk();
+        host.mesh("env set billing A=2").good();
+    });
+    load.flawless();
+    assert!(host.last_event() > since);
+    assert!(lan.host(1).mesh("env list billing").good().stdout.contains("A=2"));
+}
+
+fn garbage_in_the_journal_is_named() {
+    let lan = Lan::new(2);
+    let mut many = Many::up(&lan, "");
+    many.deploy_billing(2);
+    let (host, journal) = (lan.host(1), lan.host(1).state().join("fabric.redb"));
+    many.nodes[1].kill9();
+    std::fs::write(&journal, vec![7; 64 << 10]).unwrap();
+    let refused = host.mesh("node run --edge :0").ended(1);
+    assert!(refused.stderr.contains(&journal.display().to_string()), "{refused:?}");
+    assert!(refused.stderr.contains("hint: "), "{refused:?}");
+    // What the hint says is the way out: the other node still knows everything.
+    std::fs::rename(&journal, host.work().join("damaged")).unwrap();
+    many.start(1, "");
+    said(host, 0, "node h0 is here");
+    let answer = loop {
+        let answer = host.get(&many.billing(1)[0]).unwrap();
+        if answer.status != 404 {
+            break answer;
+        }
+    };
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
