@@ -105,7 +105,7 @@ fn of_start(failure: Failure, error: &StartError) -> Failure {
                 path.display()
             )),
             Some(NotOurs::Owner { .. }) => failure.hint("start the mesh as that user, or with --state DIR"),
-            None if path.ends_with("fabric.redb") && source.kind() == std::io::ErrorKind::Other => {
+            None if path.ends_with("fabric.redb") && matches!(source.kind(), std::io::ErrorKind::Other | std::io::ErrorKind::InvalidData) => {
                 failure.hint(format_args!(
                     "if the journal is damaged, move it away and start again: a node of many machines gets the \
                      records back from the others; on one machine deploy anew. {} is all that goes",

@@ -72,9 +72,7 @@ impl App {
         let doors = Doors::open(&config, &keeper).await?;
         let admin = open_admin(&keeper, config.admin).await?;
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
-        let ways = outside.as_ref().map_or_else(Ways::alone, |outside| outside.ways(&state.presence));
-        let routing = Routing::new(state.fabric.clone(), edge.clone(), ways);
-        let routing = Arc::new(routing.with_handler(state.quarantine.handler("the routes")));
+        let routing = state.routing(&edge, outside.as_ref());
         let starting = state.quarantine.handler("the start");
         let tunnels = outside.as_ref().map(Outside::tunnels);
         let traffic = EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels };
@@ -112,9 +110,7 @@ impl App {
             network,
         });
         doors.serve(&edge)?;
-        if let Some(outside) = outside {
-            outside.serve(&shared, &mut tasks);
-        }
+        outside.into_iter().for_each(|outside| outside.serve(&shared, &mut tasks));
         let socket = spawn_tasks(&shared, admin.map(|(_, listener)| listener), &mut tasks)?;
         let app = Self {
             agents,
@@ -158,6 +154,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What turns records into routes of the edge.
+    fn routing(&self, edge: &Edge, outside: Option<&Outside>) -> Arc<Routing> {
+        let ways = outside.map_or_else(Ways::alone, |outside| outside.ways(&self.presence));
+        let routing = Routing::new(self.fabric.clone(), edge.clone(), ways);
+        Arc::new(routing.with_handler(self.quarantine.handler("the routes")))
+    }
+
     /// What the agents work with.
     fn deps(&self, keeper: KeeperConfig, traffic: EdgeTraffic) -> Deps {
         Deps {

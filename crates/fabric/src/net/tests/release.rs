@@ -198,7 +198,8 @@ fn what_is_of_later_is_carried() {
     let want = Message::Want { session: 9, ids: ids.keys().copied().collect() };
     let mut given: Vec<Vec<u8>> = ask(&mut side, want.encode()).iter().flat_map(|one| carried(one)).collect();
     let mut signed: Vec<Vec<u8>> = ids.into_values().cloned().collect();
-    (given.sort(), signed.sort());
+    given.sort();
+    signed.sort();
     assert_eq!(given, signed);
     for bytes in [vec![1, 12, 1, 2, 3], vec![2, 1], vec![255, 255]] {
         assert!(ask(&mut side, bytes).is_empty());
