@@ -18,11 +18,9 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn invariants_hold_under_chaos() {
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64);
+    let run = |seed: u64| Chaos { nodes: 3 + (seed % 5) as usize, seed }.run().err();
+    let part = |first: u64| (first..SEEDS).step_by(threads as usize).find_map(run);
     let broken: Vec<String> = std::thread::scope(|scope| {
-        let part = move |first: u64| {
-            let seeds = (first..SEEDS).step_by(threads as usize);
-            seeds.filter_map(|seed| Chaos { nodes: 3 + (seed % 5) as usize, seed }.run().err()).next()
-        };
         let runs: Vec<_> = (0..threads).map(|first| scope.spawn(move || part(first))).collect();
         runs.into_iter().filter_map(|run| run.join().unwrap()).map(|broken| broken.to_string()).collect()
     });
