@@ -131,6 +131,11 @@ impl Edge {
     /// Stops: no new connections, `Connection: close` with the next response of each, requests that are open are
     /// finished. Connections that wait for a request get half of `grace` for a last one. Returns how many were cut.
     pub async fn stop(&self, grace: Duration) -> usize {
+        self.stop_after(grace / 2, grace).await
+    }
+
+    /// [`Edge::stop`] where connections that wait for a request get `linger` for a last one.
+    pub async fn stop_after(&self, linger: Duration, grace: Duration) -> usize {
         let workers = {
             let mut state = self.lock();
             state.stopped = true;
@@ -141,7 +146,7 @@ impl Edge {
         let mut answers = Vec::with_capacity(workers.len());
         for worker in &workers {
             let (done, answer) = oneshot::channel();
-            if worker.orders.send(Order::Stop(grace, done)).is_ok() {
+            if worker.orders.send(Order::Stop { linger, grace, done }).is_ok() {
                 answers.push(answer);
             }
         }

@@ -42,8 +42,14 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) enum Order {
     /// Accept connections from this socket; `true` for TLS.
     Listen(TcpListener, bool),
-    /// Stop accepting, let connections end, cut the rest after the time; says how many were cut.
-    Stop(Duration, oneshot::Sender<usize>),
+    /// Stop accepting, let connections end; says how many had to be cut.
+    Stop {
+        /// How long connections that wait for a request may wait for a last one.
+        linger: Duration,
+        /// When the rest is cut.
+        grace: Duration,
+        done: oneshot::Sender<usize>,
+    },
 }
 
 /// Counters of a worker that its edge reads.
@@ -127,8 +133,8 @@ impl Worker {
                     Ok(listener) => drop(accepting.spawn_local(self.clone().accept(listener, tls))),
                     Err(error) => tracing::error!(%error, "an edge worker can't use its listening socket"),
                 },
-                Order::Stop(grace, done) => {
-                    let cut = self.stop(grace, accepting).await;
+                Order::Stop { linger, grace, done } => {
+                    let cut = self.stop(linger, grace, accepting).await;
                     // Who asked may have stopped waiting.
                     let _ = done.send(cut);
                     return;
@@ -137,9 +143,9 @@ impl Worker {
         }
     }
 
-    async fn stop(&self, grace: Duration, mut accepting: JoinSet<()>) -> usize {
+    async fn stop(&self, linger: Duration, grace: Duration, mut accepting: JoinSet<()>) -> usize {
         let now = self.now(Instant::now());
-        self.linger.set(now + millis(grace / 2));
+        self.linger.set(now + millis(linger));
         self.closing.set(true);
         self.stopping.notify_waiters();
         self.came.notify_one();

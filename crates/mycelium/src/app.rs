@@ -13,7 +13,7 @@ use edge::Edge;
 use fabric::Fabric;
 use membrane::Keeper;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use types::NodeName;
 
 use crate::events::EventLog;
@@ -53,6 +53,8 @@ pub enum Outcome {
 /// What still serves of a mesh that has let go of its state.
 pub struct Remains {
     edge: Edge,
+    /// Where it is being stopped already.
+    stopping: Option<JoinHandle<usize>>,
     tasks: JoinSet<&'static str>,
 }
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use agent::AgentHandle;
 use futures_util::future::{join_all, select_all};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use types::NodeName;
 
 use super::{App, Outcome, Remains, RunError};
 use crate::api::Shutdown;
+use crate::network::Network;
 use crate::server::{Ending, LineSender};
 
 /// How long open requests may go on when the mesh stops.
@@ -16,6 +19,10 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How long open requests, uploads and tunnels may go on after a hand-over.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(60);
+/// How long requests to other nodes may go on before a hand-over: until then nobody new is taken in.
+const FAR_GRACE: Duration = Duration::from_secs(1);
+/// How long connections without a request may wait for their last one in that time.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// Between the successor's signal and the end of its connection, whichever is seen first.
 const SIGNAL_LAG: Duration = Duration::from_secs(2);
 
@@ -140,15 +147,17 @@ impl App {
     ) -> Outcome {
         self.say("mesh hands over to a successor");
         join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
-        if let Some(network) = &self.shared.network {
-            network.close().await;
-        }
+        let stopping = match &self.shared.network {
+            Some(network) => self.let_go_of(network).await,
+            None => None,
+        };
         self.close_journal().await;
         self.events.release();
         self.shared.quarantine.close();
         self.lock = None;
         let told = asker.send(&[self.shared.version_info()]).await;
-        let remains = Remains { edge: self.edge.clone(), tasks: std::mem::take(&mut self.tasks) };
+        let (edge, tasks) = (self.edge.clone(), std::mem::take(&mut self.tasks));
+        let remains = Remains { edge, stopping, tasks };
         if told.is_err() || !succeeded(&asker, until).await {
             tracing::error!("the successor ended before it served: this mesh goes on");
             return Outcome::Abandoned(remains);
@@ -158,6 +167,17 @@ impl App {
             () = hurry => {}
         }
         Outcome::HandedOver
+    }
+
+    /// Closes the overlay, whose port the successor needs. Without it only replicas here can be asked: so nobody is taken
+    /// in any more, and who comes waits for the successor in the sockets that the keeper holds.
+    async fn let_go_of(&self, network: &Network) -> Option<JoinHandle<usize>> {
+        let edge = self.edge.clone();
+        let mut stopping = tokio::spawn(async move { edge.stop_after(LAST_REQUEST, HAND_OVER_GRACE).await });
+        // What takes longer goes on, where it needs no other node.
+        let stopped = timeout(FAR_GRACE, &mut stopping).await.is_ok();
+        network.close().await;
+        (!stopped).then_some(stopping)
     }
 
     async fn close_journal(&self) {
@@ -172,7 +192,12 @@ impl App {
 impl Remains {
     /// Finishes the requests that are open; new connections go to whoever else has the sockets.
     pub async fn finish(self) {
-        self.edge.stop(HAND_OVER_GRACE).await;
+        match self.stopping {
+            // It panics only where the edge does.
+            Some(stopping) => drop(stopping.await),
+            // At once where it has stopped.
+            None => drop(self.edge.stop(HAND_OVER_GRACE).await),
+        }
         drop(self.tasks);
     }
 }
@@ -194,6 +219,6 @@ async fn succeeded(asker: &LineSender, until: impl Future<Output = ()>) -> bool 
     tokio::select! {
         biased;
         () = &mut until => true,
-        () = asker.closed() => tokio::time::timeout(SIGNAL_LAG, until).await.is_ok(),
+        () = asker.closed() => timeout(SIGNAL_LAG, until).await.is_ok(),
     }
 }
