@@ -14,14 +14,21 @@ use crate::wire;
 /// How long a peer has to say anything at all.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What was on its way may come after the peer's end; so it is asked again.
+const TRIES: usize = 4;
+
 /// Ends the connection unless a packet comes over it in time.
 pub async fn check(link: Arc<Link>) {
     let heard = || link.connection.stats().udp_rx.datagrams;
-    let before = heard();
-    // Also a ping that waits for its turn has the peer say something.
-    let _ = timeout(PATIENCE, ping_on(&link)).await;
-    if heard() == before && link.is_open() {
-        tracing::debug!(peer = %link.peer, "a connection is silent, and its peer is said to be dead");
-        link.close(wire::CODE_DONE, "you did not answer");
+    for _ in 0..TRIES {
+        let before = heard();
+        // Also a ping that waits for its turn has the peer say something.
+        if matches!(timeout(PATIENCE, ping_on(&link)).await, Ok(Ok(()))) || !link.is_open() {
+            return;
+        }
+        if heard() == before {
+            tracing::debug!(peer = %link.peer, "a connection is silent, and its peer is said to be dead");
+            return link.close(wire::CODE_DONE, "you did not answer");
+        }
     }
 }
