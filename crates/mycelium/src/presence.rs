@@ -32,7 +32,7 @@ impl Presence {
         self.read().is_own(node)
     }
 
-    /// Where a node is, for requests: while it answers, or may.
+    /// Where a node is, for requests: while it answers.
     pub(crate) fn site(&self, node: &NodeName) -> Site {
         let state = self.read();
         if state.is_own(node) {
@@ -75,6 +75,11 @@ impl Presence {
     /// The name under which a member was heard of.
     pub(super) fn name(&self, peer: &PeerId) -> Option<NodeName> {
         self.read().name(peer).cloned()
+    }
+
+    /// How many of those that were here before were not heard of yet.
+    pub(crate) fn expected(&self) -> usize {
+        self.read().expected()
     }
 
     /// The keys of those that answer.

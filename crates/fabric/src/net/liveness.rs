@@ -5,7 +5,7 @@
 //! | of this process, or here | yes | yes |
 //! | silent | yes: it may only be held up | no |
 //! | dead (silent for 5 s), or said goodbye | no: what it ran is placed anew | no |
-//! | not heard of yet, in our first 10 s | yes: else who starts would take everything upon itself | yes, if it was known before |
+//! | not heard of yet, in our first 10 s | yes: else who starts would take everything upon itself | no |
 //! | not heard of later | no | no |
 //!
 //! Whether a node exists at all its record says; operators may say as well that it gets no more work.
@@ -114,10 +114,10 @@ impl Liveness {
             }
     }
 
-    /// Whether requests are sent to a node's replicas: while it answers, or may.
+    /// Whether requests are sent to a node's replicas: while it answers.
     #[must_use]
     pub fn gets_requests(&self, node: &NodeName) -> bool {
-        self.is_own(node) || matches!(self.standing(node), Some(Standing::Here | Standing::Expected))
+        self.is_own(node) || self.standing(node) == Some(Standing::Here)
     }
 
     /// Whether a node runs in this process.
@@ -142,6 +142,12 @@ impl Liveness {
     #[must_use]
     pub fn key(&self, node: &NodeName) -> Option<PeerId> {
         self.others.get(node).map(|(key, _)| *key)
+    }
+
+    /// How many of those that were expected were not heard of yet.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.others.values().filter(|(_, standing)| *standing == Standing::Expected).count()
     }
 
     /// The keys of those that answer.

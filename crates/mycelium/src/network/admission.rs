@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fabric::net::Input;
 use fabric::{Fabric, Key, Kind, MAX_RECORD, Owner, Record, RecordName};
+use futures_util::StreamExt as _;
 use hyphae::{Overlay, Protocol, Stream};
 use soul::{
     Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, SecretKey,
@@ -248,22 +249,27 @@ pub(super) async fn introduce(network: &Network, peers: Vec<PublicKey>) {
         return;
     }
     loop {
-        let mut met = Vec::new();
-        for peer in &peers {
-            match show(network, *peer).await {
-                Ok(()) => met.push((*peer).into()),
+        // Some at once: one that is gone must not hold up the others.
+        let shows = peers.clone().into_iter().map(|peer| async move { (peer, show(network, peer).await) });
+        let mut shows = futures_util::stream::iter(shows).buffer_unordered(AT_ONCE);
+        let mut met = 0;
+        while let Some((peer, shown)) = shows.next().await {
+            match shown {
+                Ok(()) => {
+                    met += 1;
+                    network.join(vec![peer.into()]).await;
+                }
                 Err(error) => tracing::info!(peer = %peer.fingerprint(), "a node did not let us in: {error}"),
             }
             // Two know everybody else.
-            if met.len() == 2 {
-                break;
+            if met == 2 {
+                return;
             }
         }
-        let found = !met.is_empty();
-        network.join(if found { met } else { peers.iter().map(|peer| (*peer).into()).collect() }).await;
-        if found || !network.presence.here().is_empty() {
+        if met > 0 || !network.presence.here().is_empty() {
             return;
         }
+        network.join(peers.iter().map(|peer| (*peer).into()).collect()).await;
         tokio::time::sleep(AGAIN).await;
     }
 }
