@@ -81,6 +81,26 @@ async fn what_does_not_end_is_cut_and_counted() {
 }
 
 #[tokio::test]
+async fn idle_connections_need_not_stay_as_long_as_open_requests_may() {
+    let (edge, addr) = edge(&[echo("a").await]);
+    let mut idle = Raw::connect(addr).await;
+    idle.get("/app/").await;
+    let mut open = Raw::connect(addr).await;
+    open.send(b"POST /app/ HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx").await;
+    eventually("both are there", || edge.stats().connections == 2).await;
+    let (stopping, began) = (edge.clone(), Instant::now());
+    let stopped =
+        tokio::spawn(
+            async move { stopping.stop_after(Duration::from_millis(50), Duration::from_secs(60)).await },
+        );
+    assert_eq!(idle.rest().await, b"");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(!stopped.is_finished());
+    open.send(b"y").await;
+    assert_eq!(stopped.await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_an_error_that_names_its_holder() {
     let first = Edge::new(config(2));
     let addr = first.start(Listen::Bind(LOCAL.parse().unwrap())).unwrap();
