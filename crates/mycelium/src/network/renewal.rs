@@ -9,7 +9,10 @@ use types::{PublicKey, Signer as _};
 use super::{Network, admission};
 use crate::clock::SystemClock;
 
-/// How long after a try that failed the next one is made.
+/// How long after the first try that failed the next one is made: right after the start nobody is known to be here
+/// yet. Each further failure doubles it.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause between two tries.
 const RETRY: Duration = Duration::from_secs(60);
 /// Clocks are moved: the date is looked at so often at least.
 const LOOK: Duration = Duration::from_secs(600);
@@ -17,6 +20,7 @@ const LOOK: Duration = Duration::from_secs(600);
 /// Renews until it is dropped.
 pub(super) async fn follow(network: &Network) {
     let desk = &network.desk;
+    let mut retry = RETRY_FIRST;
     loop {
         let pause = match (desk.papers.chain(), desk.fabric.roots()) {
             (Ok(Some(chain)), Some(roots)) => {
@@ -27,11 +31,13 @@ pub(super) async fn follow(network: &Network) {
                     match renew(network, &chain, &roots).await {
                         Ok(until) => {
                             tracing::info!(%until, "renewed the membership of this node");
+                            retry = RETRY_FIRST;
                             continue;
                         }
                         Err(error) => {
                             tracing::warn!("failed to renew the membership of this node: {error}");
-                            RETRY
+                            let longer = (retry * 2).min(RETRY);
+                            std::mem::replace(&mut retry, longer)
                         }
                     }
                 }
