@@ -15,7 +15,12 @@ tests!(
     a_restart_of_a_node_leaves_workloads_alone,
     members_stay_without_their_issuer,
     a_second_issuer_lets_in,
+    memberships_are_renewed,
+    a_week_away_costs_no_membership,
 );
+
+/// Seconds in an hour.
+const HOUR: i64 = 3600;
 
 fn a_ticket_lets_one_machine_in() {
     let lan = Lan::new(3);
@@ -191,4 +196,40 @@ fn a_second_issuer_lets_in() {
     let node = third.start(RUN);
     node.ready();
     third.sees(&lan.hosts()[1..]);
+}
+
+fn memberships_are_renewed() {
+    let lan = Lan::new(2);
+    let cluster = Cluster::on(&lan);
+    let until = |host: usize| lan.host(0).json("nodes")[host]["memberUntil"].as_str().unwrap().to_owned();
+    let before = [0, 1].map(until);
+    // Days go by; each night the clocks are looked at. The issuer renews its own, then the other's.
+    for host in [0, 1] {
+        lan.host(host).set_clock(18 * HOUR);
+        cluster.node(host, |node| node.stop());
+        cluster.run(host);
+        cluster.node(host, |node| node.line("the renewal", |line| line.contains("renewed the membership")));
+        crate::node::until("the others know it", || match until(host) {
+            now if now > before[host] => Ok(()),
+            now => Err(now),
+        });
+    }
+    lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+}
+
+fn a_week_away_costs_no_membership() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 1);
+    // One was away for a week, and is known: it stays a member.
+    cluster.node(1, |node| node.stop());
+    for host in [0, 2] {
+        cluster.node(host, |node| node.stop());
+        lan.host(host).set_clock(7 * 24 * HOUR);
+        cluster.run(host);
+    }
+    lan.host(1).set_clock(7 * 24 * HOUR);
+    cluster.run(1);
+    lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+    assert!(lan.host(1).answers("/billing/hello").starts_with("hi from billing"));
 }

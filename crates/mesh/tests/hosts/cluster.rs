@@ -149,6 +149,16 @@ impl Host {
         })
     }
 
+    /// Waits until this host's node knows of one replica, which is ready: the number of the host that it is on.
+    #[track_caller]
+    pub fn serves_one(&self) -> usize {
+        let node = until("one replica is ready", || match &self.replicas()[..] {
+            [one] if one.state == "ready" => Ok(one.node.clone()),
+            other => Err(other.to_vec()),
+        });
+        node.trim_start_matches('h').parse().unwrap()
+    }
+
     /// Waits until an app answers at this host's edge, asked from the host itself.
     #[track_caller]
     pub fn answers(&self, path: &str) -> String {

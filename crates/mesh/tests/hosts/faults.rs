@@ -1,7 +1,4 @@
 //! What goes wrong with machines: links are cut, power fails, processes freeze, disks fill up.
-//!
-//! A host's wall clock can't be moved: no namespace has one of its own (a time namespace moves only the
-//! clocks that count from the boot), and the machine's is left alone.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

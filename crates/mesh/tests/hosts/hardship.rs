@@ -9,6 +9,8 @@ tests!(
     a_full_disk_stops_nothing_that_runs,
     a_node_that_stood_still_comes_back,
     a_node_that_is_killed_again_and_again_harms_nobody,
+    a_link_that_is_dead_one_way_harms_nobody,
+    clocks_that_differ_by_hours_harm_nobody,
 );
 
 fn a_full_disk_stops_nothing_that_runs() {
@@ -83,4 +85,40 @@ fn a_node_that_is_killed_again_and_again_harms_nobody() {
     for host in lan.hosts() {
         assert_eq!(host.serves_on(&["h0", "h1", "h2"]), before, "its replica was never replaced");
     }
+}
+
+fn a_link_that_is_dead_one_way_harms_nobody() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 3);
+    lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1", "h2"])));
+    // The first hears nothing of the third any more, though all others do, and the third hears it.
+    let ((), load) = lan.host(0).while_asking(16, &cluster.urls("/billing/hello")[..2], |asking| {
+        asking.answers(100);
+        lan.cut_one_way(&[2], &[0]);
+        asking.answers(3000);
+    });
+    load.flawless();
+    lan.heal();
+    lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+    lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1", "h2"])));
+}
+
+fn clocks_that_differ_by_hours_harm_nobody() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    for (host, ahead) in [(1, 3 * 3600), (2, -2 * 3600)] {
+        cluster.node(host, |node| node.stop());
+        lan.host(host).set_clock(ahead);
+        cluster.run(host);
+    }
+    lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+    cluster.deploy(0, 3);
+    lan.hosts().iter().for_each(|host| drop(host.serves_on(&["h0", "h1", "h2"])));
+    let ((), load) = lan.host(0).while_asking(6, &cluster.urls("/billing/hello"), |asking| {
+        lan.host(0).mesh("env set billing GREETING=hello").good();
+        asking.answers(100);
+    });
+    load.flawless();
+    assert!(lan.host(2).answers("/billing/hello").starts_with("hello"));
 }

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use serde_json::Value;
 
 use crate::cell;
+use crate::clock;
 use crate::lan::Space;
 use crate::node::Node;
 
@@ -18,6 +19,8 @@ pub(crate) const DISK: &str = "1g";
 pub struct Host {
     number: usize,
     last: AtomicU8,
+    /// How many seconds its wall clock is ahead.
+    ahead: AtomicI64,
     space: Space,
     folder: PathBuf,
 }
@@ -43,7 +46,7 @@ impl Host {
         std::fs::create_dir(&folder).unwrap();
         cell::mount_disk(&folder, DISK);
         std::fs::create_dir(folder.join("work")).unwrap();
-        Self { number, last: AtomicU8::new(2), space: Space::new(&name), folder }
+        Self { number, last: AtomicU8::new(2), ahead: AtomicI64::new(0), space: Space::new(&name), folder }
     }
 
     /// Its place in the network, from 0.
@@ -78,6 +81,11 @@ impl Host {
         self.last.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// From now on the wall clock of what is started here is ahead by so many seconds, or behind.
+    pub fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
     /// The folder that commands run in.
     pub fn work(&self) -> PathBuf {
         self.folder.join("work")
@@ -109,6 +117,10 @@ impl Host {
             .env("SOURCE_DATE_EPOCH", "1757116800")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null());
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        if ahead != 0 {
+            command.env("LD_PRELOAD", clock::library()).env(clock::AHEAD, ahead.to_string());
+        }
         command
     }
 

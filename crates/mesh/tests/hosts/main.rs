@@ -8,6 +8,7 @@
 
 mod admission;
 mod cell;
+mod clock;
 mod cluster;
 mod dead;
 mod faults;

@@ -106,8 +106,8 @@ fn an_operator_elsewhere_is_served() {
     let nodes = desk.json("--context prod nodes");
     assert_eq!(nodes[0]["nodeID"], "h0", "{nodes}");
     let spore = spore(desk, "billing", "v0.1.0");
-    let dev = desk.state().join("keys/dev.pub");
-    std::fs::copy(dev, lan.host(0).work().join("dev.pub")).unwrap();
+    std::fs::copy(desk.state().join("keys/dev.pub"), desk.work().join("dev.pub")).unwrap();
+    desk.mesh("--context prod trust add --mesh dev.pub").good();
     desk.mesh(&format!("--context prod deploy {spore}")).good();
     assert!(lan.host(1).get(&lan.host(0).url("/billing/hello")).unwrap().body.starts_with("hi from billing"));
     // Who isn't known is turned away.

@@ -14,6 +14,7 @@ tests!(
     a_node_that_comes_back_moves_nothing,
     each_side_of_a_cut_serves_the_least_and_the_surplus_leaves_after_it,
     a_rolling_restart_fails_no_request,
+    a_rolling_upgrade_fails_no_request,
     a_drain_moves_first_and_ends_after,
     a_node_alone_serves_what_it_knew,
     what_was_published_on_a_node_outlives_it,
@@ -126,6 +127,24 @@ fn a_rolling_restart_fails_no_request() {
     assert_eq!(lan.host(0).serves_on(&["h0", "h1", "h2"]), before);
 }
 
+fn a_rolling_upgrade_fails_no_request() {
+    let lan = Lan::new(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 3);
+    lan.hosts().iter().for_each(|host| drop(host.serves_on(&ALL)));
+    let before = lan.host(0).replicas();
+    let ((), load) = lan.host(0).while_asking(32, &cluster.urls("/billing/hello"), |asking| {
+        for host in lan.hosts() {
+            asking.answers(100);
+            host.mesh("upgrade").good();
+            lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+        }
+        asking.answers(100);
+    });
+    load.flawless();
+    lan.hosts().iter().for_each(|host| assert_eq!(host.serves_on(&ALL), before));
+}
+
 fn a_drain_moves_first_and_ends_after() {
     let lan = Lan::new(3);
     let cluster = Cluster::on(&lan);
@@ -176,13 +195,18 @@ fn what_was_published_on_a_node_outlives_it() {
     let lan = Lan::new(3);
     let cluster = Cluster::on(&lan);
     cluster.deploy(0, 1);
-    // Whichever node runs it, the one that it was published on goes, and with it the only one that runs it.
-    let runs = lan.host(1).replicas().remove(0).node;
-    lan.hosts().iter().for_each(|host| drop(host.serves_on(&[&runs])));
-    if runs != "h0" {
-        cluster.power_off(lan.hosts().iter().position(|host| host.name() == runs).unwrap());
+    // One runs it; the others hold it, should that one go.
+    for host in lan.hosts() {
+        until("it is held everywhere", || match host.json("repo list") {
+            held if held.as_array().unwrap().len() == 1 => Ok(()),
+            held => Err(held),
+        });
     }
-    cluster.power_off(0);
-    let left = lan.hosts().iter().rfind(|host| host.name() != runs && host.number() != 0).unwrap();
-    assert!(left.answers("/billing/hello").starts_with("hi from billing"));
+    let runs = lan.host(2).serves_one();
+    cluster.power_off(runs);
+    if runs != 0 {
+        // And the one that it was published on.
+        cluster.power_off(0);
+    }
+    assert!(lan.host(if runs == 2 { 1 } else { 2 }).answers("/billing/hello").starts_with("hi from billing"));
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::{cell, workloads};
+use crate::{cell, clock, workloads};
 
 /// How many run at a time unless `--test-threads` says otherwise: they wait more than they work.
 const AT_A_TIME: usize = 3;
@@ -63,6 +63,7 @@ pub fn run(subjects: &[(&str, &[Test])]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     workloads::build();
+    clock::build();
     let started = Instant::now();
     let failed = run_all(&names, &wish);
     let (good, took) = (names.len() - failed.len(), started.elapsed().as_secs_f32());
