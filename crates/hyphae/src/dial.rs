@@ -65,6 +65,9 @@ pub fn begin(
     if !known {
         return Err(OpenError::NoAddress(peer));
     }
+    if table.retired {
+        return Err(OpenError::Closed(peer));
+    }
     let attempt = Attempt::new(protocol);
     table.peers.entry(peer).or_default().attempt = Some(attempt.clone());
     drop(table);

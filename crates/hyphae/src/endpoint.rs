@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use quinn::congestion::CubicConfig;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
-    ServerConfig, TokioRuntime, TransportConfig, VarInt,
+    Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TokioRuntime, TransportConfig,
+    VarInt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::book::canonical;
 use crate::identity::Identity;
+use crate::legacy::Legacy;
+use crate::line::Line;
 use crate::link::FIRST_STREAMS;
+use crate::tag::{self, Ids, Tag};
 use crate::tls::Tls;
 use crate::{Limits, StartError, wire};
 
@@ -36,18 +39,19 @@ const WAITING: (u64, u64) = (64 << 10, 8 << 20);
 
 /// All sockets of a node.
 pub struct Endpoints {
-    all: Vec<(SocketAddr, Endpoint)>,
+    all: Vec<(SocketAddr, Endpoint, Arc<Line>)>,
     pub tls: Tls,
     pub transport: Arc<TransportConfig>,
 }
 
 impl Endpoints {
-    /// Opens the sockets, to serve `protocols`.
-    pub fn bind<'a>(
+    /// Opens the sockets, or takes those of the run before, to serve `protocols`.
+    pub async fn bind<'a>(
         identity: Identity,
         listen: &[SocketAddr],
         protocols: impl Iterator<Item = &'a str>,
         limits: &Limits,
+        mut legacy: Legacy,
     ) -> Result<Self, StartError> {
         check(listen)?;
         let transport = Arc::new(transport(limits)?);
@@ -58,24 +62,45 @@ impl Endpoints {
         server.migration(true).transport_config(Arc::clone(&transport));
         server.max_incoming(limits.handshakes);
         server.incoming_buffer_size(WAITING.0).incoming_buffer_size_total(WAITING.1);
-        let open = |address: &SocketAddr| endpoint(*address, tls.identity(), server.clone());
-        let all = listen.iter().map(open).collect::<Result<_, _>>()?;
+        let mut sockets = Vec::new();
+        for address in listen {
+            let failed = |source| StartError::Listen { address: *address, source };
+            sockets.push(match legacy.take(*address).await {
+                Some(taken) => taken,
+                None => (socket(*address).map_err(failed)?, None),
+            });
+        }
+        let others: Vec<Tag> =
+            sockets.iter().flat_map(|(_, before)| before).flat_map(|b| b.tags.clone()).collect();
+        let tag = tag::other_than(&others).map_err(StartError::Random)?;
+        let mut all = Vec::new();
+        for (address, (socket, before)) in listen.iter().zip(sockets) {
+            let failed = |source| StartError::Listen { address: *address, source };
+            let line = Arc::new(Line::new(socket, tag, before).map_err(failed)?);
+            let bound = quinn::AsyncUdpSocket::local_addr(&*line).map_err(failed)?;
+            all.push((bound, endpoint(*address, bound, tls.identity(), server.clone(), (&line, tag))?, line));
+        }
         Ok(Self { all, tls, transport })
+    }
+
+    /// The sockets themselves.
+    pub fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
+        self.all.iter().map(|(_, _, line)| line)
     }
 
     /// Where they listen, in the order in which it was asked for.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.all.iter().map(|(address, _)| *address).collect()
+        self.all.iter().map(|(address, ..)| *address).collect()
     }
 
     /// One for each address.
     pub fn each(&self) -> impl Iterator<Item = &Endpoint> {
-        self.all.iter().map(|(_, endpoint)| endpoint)
+        self.all.iter().map(|(_, endpoint, _)| endpoint)
     }
 
     /// The one from which `to` is dialled: the first of its family.
     pub fn towards(&self, to: &SocketAddr) -> Option<&Endpoint> {
-        self.all.iter().find(|(from, _)| from.is_ipv4() == to.is_ipv4()).map(|(_, endpoint)| endpoint)
+        self.all.iter().find(|(from, ..)| from.is_ipv4() == to.is_ipv4()).map(|(_, endpoint, _)| endpoint)
     }
 
     /// Answers no new peer from now on.
@@ -110,17 +135,17 @@ fn check(listen: &[SocketAddr]) -> Result<(), StartError> {
 
 fn endpoint(
     address: SocketAddr,
+    bound: SocketAddr,
     identity: &Identity,
     server: ServerConfig,
-) -> Result<(SocketAddr, Endpoint), StartError> {
-    let failed = |source| StartError::Listen { address, source };
-    let socket = socket(address).map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
+    (line, tag): (&Arc<Line>, Tag),
+) -> Result<Endpoint, StartError> {
     let mut config = EndpointConfig::new(Arc::new(identity.reset_key(bound)?));
-    config.cid_generator(|| Box::new(Ids)).min_reset_interval(RESETS);
+    config.cid_generator(move || Box::new(Ids(tag))).min_reset_interval(RESETS);
     config.max_udp_payload_size(MTU).map_err(|error| StartError::Transport(error.to_string()))?;
-    let endpoint = Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
-    Ok((bound, endpoint))
+    let line = Arc::clone(line);
+    Endpoint::new_with_abstract_socket(config, Some(server), line, Arc::new(TokioRuntime))
+        .map_err(|source| StartError::Listen { address, source })
 }
 
 fn socket(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
@@ -159,24 +184,4 @@ fn transport(limits: &Limits) -> Result<TransportConfig, StartError> {
         .datagram_receive_buffer_size(Some(256 << 10))
         .datagram_send_buffer_size(256 << 10);
     Ok(config)
-}
-
-/// Connection ids of 64 random bits. The library's own has 24, of which each has the same reset token again after a
-/// restart: who once was a peer would know those of others.
-struct Ids;
-
-impl ConnectionIdGenerator for Ids {
-    fn generate_cid(&mut self) -> ConnectionId {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).expect("the system's random source, which worked at the start");
-        ConnectionId::new(&id)
-    }
-
-    fn cid_len(&self) -> usize {
-        8
-    }
-
-    fn cid_lifetime(&self) -> Option<Duration> {
-        None
-    }
 }

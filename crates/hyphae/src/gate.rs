@@ -21,6 +21,12 @@ pub trait Gate: Send + Sync + 'static {
     fn lost(&self, peer: &PublicKey, protocol: &str) {
         let _ = (peer, protocol);
     }
+
+    /// Told that a peer hands over to a successor: streams that are open go on, and whoever keeps some for later use
+    /// lets go of them. It must not block.
+    fn retired(&self, peer: &PublicKey) {
+        let _ = peer;
+    }
 }
 
 impl<F: Fn(&PublicKey, &str) -> Result<(), String> + Send + Sync + 'static> Gate for F {

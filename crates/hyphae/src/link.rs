@@ -23,6 +23,10 @@ pub struct Link {
     pub since: SystemTime,
     /// Whether the peer was a stranger when last asked.
     pub stranger: AtomicBool,
+    /// Whether the peer opens nothing new on it, and takes nothing.
+    retired: AtomicBool,
+    /// Whether the peer was told the same of this end.
+    released: AtomicBool,
     /// Streams open on it, both ways and one-way ones that carried something lately.
     active: AtomicUsize,
     /// How many streams the peer may have open.
@@ -41,6 +45,8 @@ impl Link {
             facts: Facts { run, ours, since: epoch.elapsed() },
             since: SystemTime::now(),
             stranger: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            released: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             allowed: AtomicU32::new(FIRST_STREAMS),
             used: AtomicU64::new(0),
@@ -53,6 +59,26 @@ impl Link {
     /// Whether anything can still be sent on it.
     pub fn is_open(&self) -> bool {
         self.connection.close_reason().is_none()
+    }
+
+    /// Whether something new may begin on it.
+    pub fn is_usable(&self) -> bool {
+        self.is_open() && !self.retired.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a successor of the peer takes what is new.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that the peer is told to begin nothing new on it.
+    pub fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a newer connection may take its place: those that are for what is open on them alone stay beside it.
+    pub fn is_replaceable(&self) -> bool {
+        self.is_usable() && !self.released.load(Ordering::SeqCst)
     }
 
     /// Closes it; both sides get to know the reason.

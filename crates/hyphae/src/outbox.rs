@@ -101,7 +101,7 @@ pub async fn run(shared: Arc<Shared>, peer: PublicKey, protocol: String, outbox:
             }
             continue;
         }
-        if stream.as_ref().is_none_or(|(_, link)| !link.is_open()) {
+        if stream.as_ref().is_none_or(|(_, link)| !link.is_usable()) {
             stream = match open(&shared, peer, &protocol).await {
                 Ok(opened) => Some(opened),
                 Err(reason) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,14 @@ use types::PublicKey;
 
 use crate::endpoint::Endpoints;
 use crate::identity::Identity;
+use crate::legacy::{self, Legacy};
+use crate::line::Bequest;
 use crate::link::{Link, describe};
 use crate::outbox::{self, Outbox};
 use crate::protocol::{Kind, Protocol};
 use crate::shared::Shared;
 use crate::table::MOST_DATAGRAMS;
-use crate::wire::{self, DATAGRAM, MAX_DATAGRAM, MAX_MESSAGE, PING};
+use crate::wire::{self, DATAGRAM, MAX_DATAGRAM, MAX_MESSAGE, PING, RETIRE};
 use crate::{
     Config, LearnError, OpenError, Peer, SendError, StartError, Stream, accept, close, dial, doubt, janitor,
     serve,
@@ -51,12 +54,20 @@ impl Drop for Last {
 impl Overlay {
     /// Opens the sockets and serves peers from now on, on the tokio runtime that this is called on.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::succeed(config, Vec::new()).await
+    }
+
+    /// The same with what another run of this node has [left](Self::bequeath): its sockets become this one's, and it
+    /// finishes what is open on its connections behind them. If it is gone, its sockets are taken all the same.
+    pub async fn succeed(config: Config, left: Vec<OwnedFd>) -> Result<Self, StartError> {
         let identity = Identity::new(&config.key)?;
         check(&config.protocols)?;
         let mut run = [0; 8];
         getrandom::fill(&mut run).map_err(StartError::Random)?;
         let names = config.protocols.keys().map(String::as_str).chain([PING, DATAGRAM]);
-        let endpoints = Arc::new(Endpoints::bind(identity, &config.listen, names, &config.limits)?);
+        let legacy = Legacy::of(left);
+        let endpoints = Endpoints::bind(identity, &config.listen, names, &config.limits, legacy).await?;
+        let endpoints = Arc::new(endpoints);
         let addresses = endpoints.addresses().into();
         let run = u64::from_be_bytes(run);
         let shared = Shared::new(run, Arc::clone(&endpoints), config.limits, config.gate, config.protocols);
@@ -65,7 +76,20 @@ impl Overlay {
             shared.spawn(accept::run(Arc::clone(&shared), endpoint.clone()));
         }
         shared.spawn(janitor::run(Arc::clone(&shared)));
+        for line in endpoints.lines() {
+            line.peers_are_told().await;
+        }
         Ok(Self { addresses, _last: Arc::new(Last(Arc::clone(&shared))), shared })
+    }
+
+    /// What a successor in this process or another [takes](Self::succeed). Until it does, nothing changes; then this one
+    /// finishes what is open, dials nobody any more, and is to be closed. If the successor dies, another can be prepared.
+    pub fn bequeath(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let Some(endpoints) = self.shared.endpoints() else { return Ok(Vec::new()) };
+        let bequests = endpoints.lines().map(|line| line.bequeath()).collect::<std::io::Result<Vec<_>>>()?;
+        let (left, waiting) = bequests.into_iter().map(Bequest::split).unzip::<_, _, Vec<_>, Vec<_>>();
+        self.shared.spawn(legacy::retire(Arc::clone(&self.shared), waiting));
+        Ok(left.into_iter().flatten().collect())
     }
 
     /// This node's key.
@@ -269,7 +293,7 @@ impl std::fmt::Debug for Overlay {
 fn check(protocols: &BTreeMap<String, Protocol>) -> Result<(), StartError> {
     for (name, protocol) in protocols {
         let datagrams = matches!(protocol.0, Kind::Datagrams(_));
-        if !wire::is_name(name) || name == PING || datagrams != (name == DATAGRAM) {
+        if !wire::is_name(name) || name == PING || name == RETIRE || datagrams != (name == DATAGRAM) {
             return Err(StartError::Name(name.clone()));
         }
     }

@@ -55,6 +55,8 @@ pub struct Table {
     pub peers: BTreeMap<PublicKey, Entry>,
     /// Set when nothing new may begin.
     pub closed: bool,
+    /// Set when a successor dials, and this run has to do with the connections that it has.
+    pub retired: bool,
 }
 
 impl Attempt {
@@ -79,13 +81,13 @@ impl Attempt {
 impl Entry {
     /// The connection to use.
     pub fn link(&self) -> Option<&Arc<Link>> {
-        self.links.iter().find(|link| link.is_open())
+        self.links.iter().find(|link| link.is_usable())
     }
 
     /// Takes a new connection in, and closes those that it replaces.
     pub fn add(&mut self, new: &Arc<Link>, smaller: bool, window: Duration) {
         let mut first = true;
-        for old in self.links.iter().filter(|link| link.is_open()) {
+        for old in self.links.iter().filter(|link| link.is_replaceable()) {
             match pick(old.facts, new.facts, smaller, window) {
                 Verdict::Replace => old.close(wire::CODE_SUPERSEDED, "a newer connection took its place"),
                 Verdict::UseNew => {}

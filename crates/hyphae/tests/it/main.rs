@@ -5,6 +5,7 @@ mod close;
 mod garbage;
 mod gate;
 mod identity;
+mod legacy;
 mod messages;
 mod moved;
 mod outside;
