@@ -13,13 +13,15 @@ use edge::Edge;
 use fabric::Fabric;
 use membrane::Keeper;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use types::NodeName;
 
 use crate::events::EventLog;
 use crate::lock::StateLock;
+use crate::network::Network;
 use crate::quarantine::Watchdog;
 use crate::server::{ApiSocket, Ending, Shared};
+use crate::takeover::Predecessor;
 
 /// A running mesh. Dropping it cuts everything but the workloads, which stay with the keeper.
 pub struct App {
@@ -36,6 +38,8 @@ pub struct App {
     lock: Option<StateLock>,
     keep_workloads: bool,
     _watchdog: Watchdog,
+    /// The mesh before, which serves beside this one until that is [run](App::run).
+    predecessor: Option<Predecessor>,
 }
 
 /// How a mesh ended.
@@ -53,8 +57,7 @@ pub enum Outcome {
 /// What still serves of a mesh that has let go of its state.
 pub struct Remains {
     edge: Edge,
-    /// Where it is being stopped already.
-    stopping: Option<JoinHandle<usize>>,
+    network: Option<Network>,
     tasks: JoinSet<&'static str>,
 }
 

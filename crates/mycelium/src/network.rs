@@ -14,7 +14,9 @@ mod safe;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,7 @@ use crate::config::StartError;
 use crate::events::EventLog;
 use crate::presence::Presence;
 use crate::quarantine::Quarantine;
+use crate::tunnel::Tunnels;
 use door::Doorkeeper;
 use driver::Driver;
 pub(crate) use waiting::Waiting;
@@ -69,6 +72,8 @@ pub(crate) struct Network {
     pub(crate) addresses: Arc<watch::Sender<Vec<SocketAddr>>>,
     advertise: Vec<SocketAddr>,
     inputs: mpsc::Sender<Input>,
+    pub(crate) tunnels: Tunnels,
+    silent: Arc<watch::Sender<bool>>,
 }
 
 /// What a network is made of.
@@ -84,6 +89,10 @@ pub(crate) struct SetUp<'a> {
     pub(crate) seeds: BTreeMap<PublicKey, Vec<SocketAddr>>,
     /// What else is served on the overlay.
     pub(crate) protocols: Vec<(String, Protocol)>,
+    /// What has to know when peers go and come.
+    pub(crate) tunnels: Tunnels,
+    /// What the run before left (see [`Network::bequeath`]).
+    pub(crate) left: Vec<OwnedFd>,
 }
 
 impl Network {
@@ -92,8 +101,19 @@ impl Network {
         set_up: SetUp<'_>,
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<Self, StartError> {
-        let SetUp { desk, fabric, presence, quarantine, events, listen, advertise, seeds, protocols } =
-            set_up;
+        let SetUp {
+            desk,
+            fabric,
+            presence,
+            quarantine,
+            events,
+            listen,
+            advertise,
+            seeds,
+            protocols,
+            tunnels,
+            left,
+        } = set_up;
         let (inputs, waiting) = mpsc::channel(WAITING);
         let door = desk.door.clone();
         door.refresh(&fabric);
@@ -102,14 +122,16 @@ impl Network {
         served.insert(JOIN.to_owned(), admission::join_protocol(&desk));
         served.insert(ADMIT.to_owned(), admission::admit_protocol(&desk, &inputs));
         served.insert(STORE.to_owned(), safe::protocol(&fabric));
-        let overlay = Overlay::start(hyphae::Config {
+        let gate = Doorkeeper { door: door.clone(), inputs: inputs.clone(), tunnels: tunnels.clone() };
+        let config = hyphae::Config {
             key: desk.key.seed(),
             listen: sockets(listen),
-            gate: Arc::new(Doorkeeper { door: door.clone(), inputs: inputs.clone() }),
+            gate: Arc::new(gate),
             protocols: served,
             limits: Limits::default(),
-        })
-        .await?;
+        };
+        let overlay = Overlay::succeed(config, left).await?;
+        tunnels.attach(overlay.clone());
         let addresses = reachable_at(overlay.addresses(), advertise);
         let began = Instant::now();
         let now = SystemClock.now();
@@ -122,6 +144,7 @@ impl Network {
             generation: now.as_millis(),
             seed,
         };
+        let silent = Arc::new(watch::Sender::new(false));
         let driver = Driver {
             net: Net::new(me, began.elapsed()),
             fabric: fabric.clone(),
@@ -134,6 +157,8 @@ impl Network {
             settled: quarantine.changes(),
             waiting: Waiting::new(quarantine.clone()),
             began,
+            tunnels: tunnels.clone(),
+            silent: silent.subscribe(),
         };
         tasks.spawn(async move {
             driver.run().await;
@@ -147,7 +172,8 @@ impl Network {
         let addresses = Arc::new(watch::Sender::new(addresses));
         let advertise = advertise.to_vec();
         presence.expect(fabric.members());
-        let network = Self { overlay, presence, quarantine, desk, addresses, advertise, inputs };
+        let network =
+            Self { overlay, presence, quarantine, desk, addresses, advertise, inputs, tunnels, silent };
         network.meet(seeds, tasks);
         network.look_after(tasks);
         Ok(network)
@@ -197,6 +223,18 @@ impl Network {
     /// Says goodbye: the others send nothing here any more, and place anew what ran here.
     pub(crate) async fn say_goodbye(&self) {
         self.tell(Input::Leave).await;
+    }
+
+    /// Ceases to speak for this node, and prepares its sockets for a successor: until that comes, and for what is open
+    /// after it, streams are served as before.
+    pub(crate) fn bequeath(&self) -> io::Result<Vec<OwnedFd>> {
+        self.silent.send_replace(true);
+        self.overlay.bequeath()
+    }
+
+    /// Closes at once.
+    pub(crate) async fn cut(&self) {
+        self.overlay.close(Duration::ZERO).await;
     }
 
     /// Closes. Without a goodbye before it the others wait for us to come back.

@@ -44,6 +44,13 @@ impl Presence {
         }
     }
 
+    /// The key of a node that doesn't answer now, but may have said that it would be away: silent, or gone of its own will.
+    pub(crate) fn away(&self, node: &NodeName) -> Option<PublicKey> {
+        let state = self.read();
+        let away = matches!(state.standing(node), Some(Standing::Silent | Standing::Left));
+        state.key(node).filter(|_| away).and_then(public)
+    }
+
     /// How another node stands; `None` for one that was not heard of since the start.
     pub(crate) fn standing(&self, node: &NodeName) -> Option<Standing> {
         self.read().standing(node)

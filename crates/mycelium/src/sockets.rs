@@ -7,12 +7,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use edge::Listen;
-use membrane::Keeper;
+use membrane::{Keeper, KeeperError};
 
 use crate::config::StartError;
 
 /// What the keeper calls the admin address's socket.
 const ADMIN: &str = "admin";
+/// What the keeper calls what one overlay leaves to the next.
+const OVERLAY: &str = "overlay";
 
 /// The sockets behind `address`: those that a predecessor left under `name`, or new ones for so many workers.
 /// Copies are with the keeper when this returns.
@@ -65,6 +67,18 @@ pub(crate) async fn open_admin(
     listener.set_nonblocking(true).map_err(refused)?;
     keeper.keep_sockets(ADMIN, vec![listener.try_clone().map_err(refused)?.into()]).await?;
     Ok(Some(listener))
+}
+
+/// Leaves what an overlay bequeaths to the next start.
+pub(crate) async fn leave_overlay(keeper: &Keeper, left: Vec<OwnedFd>) -> Result<(), KeeperError> {
+    keeper.keep_sockets(OVERLAY, left).await
+}
+
+/// Takes what an overlay left, so that nobody else has it.
+pub(crate) async fn take_overlay(keeper: &Keeper) -> Result<Vec<OwnedFd>, KeeperError> {
+    let left = keeper.sockets(OVERLAY).await?;
+    keeper.keep_sockets(OVERLAY, Vec::new()).await?;
+    Ok(left)
 }
 
 /// Whether this is what would be bound now. A port that was left to the system stays what it became.

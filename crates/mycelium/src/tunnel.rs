@@ -11,8 +11,12 @@
 //! tunnels to it until none is open, so that a peer that hasn't heard of its heir yet is still served; then it refuses,
 //! in the same moment in which the drain is over. It never closes a tunnel before the peer does.
 //!
+//! A node that is about to be started anew says so: its peers let go of their tunnels, use other nodes' replicas, and
+//! where there are none wait for it to come back.
+//!
 //! It decides nothing about which replicas there are, and copies bytes without looking at them.
 
+mod absent;
 mod copy;
 mod far;
 mod here;
@@ -31,9 +35,11 @@ use hyphae::{Overlay, Protocol, Stream};
 use tokio::sync::watch;
 use types::{NodeName, PublicKey, Timestamp};
 
+use absent::Absence;
 use far::Route;
 use here::Here;
 use there::There;
+use wire::News;
 
 use crate::routes;
 
@@ -152,8 +158,7 @@ impl Tunnels {
         here.forget();
         let (peers, number) = here.places.drain(&id);
         self.tell(peers, &id, true);
-        let overlay = self.inner.overlay.get();
-        let heard = overlay.is_some_and(|overlay| overlay.peers().iter().any(|peer| peer.connections > 0));
+        let heard = self.is_heard();
         async move {
             if heard {
                 tokio::time::sleep(here.limits.news).await;
@@ -168,9 +173,66 @@ impl Tunnels {
         self.tell(told, id, false);
     }
 
+    /// Tells peers that this node is about to be started anew, and takes no tunnel from now on.
+    pub(crate) fn pause(&self) {
+        self.inner.here.pause();
+        let Some(overlay) = self.inner.overlay.get() else { return };
+        let news = Bytes::from(News::Pauses.encode());
+        for peer in overlay.peers().into_iter().filter(|peer| peer.connections > 0) {
+            // Whoever isn't told is told when it opens a tunnel.
+            let _ = overlay.send(peer.key, DRAIN, news.clone());
+        }
+    }
+
+    /// Ends the pause: the overlay is about to close.
+    pub(crate) fn end(&self) {
+        self.inner.here.end();
+    }
+
+    /// Waits until peers have no tunnel open, at most for so long; how many there are after that.
+    pub(crate) async fn idle(&self, most: Duration) -> usize {
+        let places = &self.inner.here.places;
+        let _ = tokio::time::timeout(most, places.idle()).await;
+        places.open()
+    }
+
+    /// Serves on, for peers who know that this node leaves, until they have no tunnel to it: at most for so long.
+    pub(crate) async fn gone(&self, most: Duration) {
+        if self.is_heard() {
+            tokio::time::sleep(self.inner.here.limits.news).await;
+            self.idle(most).await;
+        }
+    }
+
+    /// Whether any peer is connected.
+    fn is_heard(&self) -> bool {
+        let overlay = self.inner.overlay.get();
+        overlay.is_some_and(|overlay| overlay.peers().iter().any(|peer| peer.connections > 0))
+    }
+
+    /// Notes that a node is there, be it for the first time or again.
+    pub(crate) fn came(&self, node: &PublicKey) {
+        self.inner.there.comes(node);
+    }
+
+    /// Notes that a node leaves: it is used until its work is done elsewhere.
+    pub(crate) fn left(&self, node: PublicKey) {
+        self.inner.there.goes(node, Absence::Leaves);
+    }
+
+    /// Notes that a node hands over to a successor: what idles in pools is opened anew.
+    pub(crate) fn renew(&self, node: &PublicKey) {
+        self.inner.there.renew(node);
+    }
+
+    /// Whether a node may be used although it is silent, or has left: it said before that it would be.
+    pub(crate) fn expects(&self, node: &PublicKey) -> bool {
+        self.inner.there.absent.of(node).is_some()
+    }
+
     fn tell(&self, peers: impl IntoIterator<Item = PublicKey>, id: &str, leaves: bool) {
         let Some(overlay) = self.inner.overlay.get() else { return };
-        let news = Bytes::from(wire::news(id, leaves));
+        let news = Bytes::from(News::Leaves(id, leaves).encode());
         for peer in peers {
             if let Err(error) = overlay.send(peer, DRAIN, news.clone()) {
                 // It learns the same from the records, only later.

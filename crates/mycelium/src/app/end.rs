@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use agent::AgentHandle;
 use futures_util::future::{join_all, select_all};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use types::NodeName;
 
 use super::{App, Outcome, Remains, RunError};
 use crate::api::Shutdown;
-use crate::network::Network;
 use crate::server::{Ending, LineSender};
+use crate::sockets;
 
 /// How long open requests may go on when the mesh stops.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -19,15 +18,11 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How long open requests, uploads and tunnels may go on after a hand-over.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(60);
-/// How long requests to other nodes may go on before a hand-over: until then nobody new is taken in.
-const FAR_GRACE: Duration = Duration::from_secs(1);
-/// How long connections without a request may wait for their last one in that time.
-const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// Between the successor's signal and the end of its connection, whichever is seen first.
 const SIGNAL_LAG: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Runs until `until` resolves, the local API asks for an end, or a part fails. When `hurry` resolves
+    /// Lets a predecessor end, and runs until `until` resolves, the local API asks for an end, or a part fails. When `hurry` resolves
     /// meanwhile, open requests and graces of workloads are cut short.
     pub async fn run(
         mut self,
@@ -37,6 +32,9 @@ impl App {
         tokio::pin!(until);
         let quarantine = self.shared.quarantine.clone();
         let broken = quarantine.broken();
+        if let Some(predecessor) = self.predecessor.take() {
+            predecessor.release();
+        }
         let ending = tokio::select! {
             () = &mut until => None,
             node = any_ended(&self.agents) => {
@@ -97,6 +95,12 @@ impl App {
             self.edge.stop(grace).await;
             join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
             if let Some(network) = &self.shared.network {
+                // Last of all: what peers ask for from now on waits for the next start.
+                network.tunnels.pause();
+                cut(network.tunnels.idle(STOP_GRACE).await);
+                // What arrives until the next start waits in the sockets, as connections do in the edge's.
+                self.bequeath().await;
+                network.tunnels.end();
                 network.close().await;
             }
         };
@@ -113,9 +117,15 @@ impl App {
         if let Some(network) = &self.shared.network {
             network.say_goodbye().await;
         }
+        let network = self.shared.network.clone();
         let aborts: Vec<_> = self.agents.iter().map(|(_, agent)| agent.abort_handle()).collect();
         let gently = async {
-            let cut = self.edge.stop(STOP_GRACE).await;
+            let peers = async {
+                if let Some(network) = &network {
+                    network.tunnels.gone(STOP_GRACE).await;
+                }
+            };
+            let (cut, ()) = tokio::join!(self.edge.stop(STOP_GRACE), peers);
             if cut > 0 {
                 tracing::warn!(connections = cut, "connections were cut at the end of the grace");
             }
@@ -147,19 +157,20 @@ impl App {
     ) -> Outcome {
         self.say("mesh hands over to a successor");
         join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
-        let stopping = match &self.shared.network {
-            Some(network) => self.let_go_of(network).await,
-            None => None,
-        };
+        self.bequeath().await;
         self.close_journal().await;
         self.events.release();
         self.shared.quarantine.close();
         self.lock = None;
         let told = asker.send(&[self.shared.version_info()]).await;
-        let (edge, tasks) = (self.edge.clone(), std::mem::take(&mut self.tasks));
-        let remains = Remains { edge, stopping, tasks };
+        let remains = Remains {
+            edge: self.edge.clone(),
+            network: self.shared.network.clone(),
+            tasks: std::mem::take(&mut self.tasks),
+        };
         if told.is_err() || !succeeded(&asker, until).await {
             tracing::error!("the successor ended before it served: this mesh goes on");
+            self.bequeath().await;
             return Outcome::Abandoned(remains);
         }
         tokio::select! {
@@ -169,15 +180,17 @@ impl App {
         Outcome::HandedOver
     }
 
-    /// Closes the overlay, whose port the successor needs. Without it only replicas here can be asked: so nobody is taken
-    /// in any more, and who comes waits for the successor in the sockets that the keeper holds.
-    async fn let_go_of(&self, network: &Network) -> Option<JoinHandle<usize>> {
-        let edge = self.edge.clone();
-        let mut stopping = tokio::spawn(async move { edge.stop_after(LAST_REQUEST, HAND_OVER_GRACE).await });
-        // What takes longer goes on, where it needs no other node.
-        let stopped = timeout(FAR_GRACE, &mut stopping).await.is_ok();
-        network.close().await;
-        (!stopped).then_some(stopping)
+    /// Leaves the overlay's sockets to whoever starts next. What is open on them goes on.
+    async fn bequeath(&self) {
+        let Some(network) = &self.shared.network else { return };
+        let left = match network.bequeath() {
+            Ok(left) => sockets::leave_overlay(&self.keeper, left).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = left {
+            tracing::warn!(%error, "the overlay can't be handed over: what peers have open here is cut");
+            network.cut().await;
+        }
     }
 
     async fn close_journal(&self) {
@@ -192,13 +205,23 @@ impl App {
 impl Remains {
     /// Finishes the requests that are open; new connections go to whoever else has the sockets.
     pub async fn finish(self) {
-        match self.stopping {
-            // It panics only where the edge does.
-            Some(stopping) => drop(stopping.await),
-            // At once where it has stopped.
-            None => drop(self.edge.stop(HAND_OVER_GRACE).await),
+        let peers = async {
+            if let Some(network) = &self.network {
+                cut(network.tunnels.idle(HAND_OVER_GRACE).await);
+            }
+        };
+        tokio::join!(self.edge.stop(HAND_OVER_GRACE), peers);
+        if let Some(network) = &self.network {
+            network.cut().await;
         }
         drop(self.tasks);
+    }
+}
+
+/// Says that tunnels were open for too long.
+fn cut(tunnels: usize) {
+    if tunnels > 0 {
+        tracing::warn!(tunnels, "tunnels of other nodes were cut at the end of the grace");
     }
 }
 

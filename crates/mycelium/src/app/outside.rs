@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use membrane::Keeper;
 use repo::exchange::{self, Exchange};
 use tokio::task::JoinSet;
 
@@ -13,8 +14,9 @@ use crate::network::{self, Network, RemoteApi};
 use crate::presence::Presence;
 use crate::quarantine::Handler;
 use crate::server::{self, ApiState, Shared};
+use crate::sockets;
 use crate::spores::{self, Fetcher};
-use crate::tunnel::{self, Tunnels, Ways};
+use crate::tunnel::{self, Site, Tunnels, Ways};
 
 /// The parts that others reach, before and after the overlay runs.
 pub(super) struct Outside {
@@ -43,8 +45,14 @@ impl Outside {
 
     /// How the edge gets to replicas elsewhere.
     pub(super) fn ways(&self, presence: &Presence) -> Ways {
-        let presence = presence.clone();
-        Ways::over(self.tunnels.clone(), move |node| presence.site(node))
+        let (presence, tunnels) = (presence.clone(), self.tunnels.clone());
+        Ways::over(self.tunnels.clone(), move |node| match presence.site(node) {
+            Site::Nowhere => {
+                let away = presence.away(node).filter(|key| tunnels.expects(key));
+                away.map_or(Site::Nowhere, Site::There)
+            }
+            site => site,
+        })
     }
 
     pub(super) fn tunnels(&self) -> Tunnels {
@@ -56,6 +64,7 @@ impl Outside {
         outside: Option<&Self>,
         config: &Config,
         state: &State,
+        keeper: &Keeper,
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<Option<Network>, StartError> {
         let Some(this) = outside else { return Ok(None) };
@@ -77,10 +86,10 @@ impl Outside {
             advertise: &member.advertise,
             seeds: papers::seeds(member, &state.fabric),
             protocols,
+            tunnels: this.tunnels.clone(),
+            left: sockets::take_overlay(keeper).await?,
         };
-        let network = Network::start(set_up, tasks).await?;
-        this.tunnels.attach(network.overlay.clone());
-        Ok(Some(network))
+        Ok(Some(Network::start(set_up, tasks).await?))
     }
 
     /// Answers operators elsewhere, and fetches what is to run here.

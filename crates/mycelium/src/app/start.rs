@@ -84,7 +84,7 @@ impl App {
         let deps = state.deps(keeper_config, traffic);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
-        let network = Outside::start(outside.as_ref(), &config, &state, &mut tasks).await?;
+        let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
         tokio::join!(known_again(&state.fabric), heard_again(&state));
@@ -130,11 +130,9 @@ impl App {
             lock: Some(state.lock),
             keep_workloads: config.keep_workloads,
             _watchdog: state.watchdog,
+            predecessor: state.predecessor,
         };
         app.say(&format!("mesh {} started, edge at {}", config.version, app.edge_url()));
-        if let Some(predecessor) = state.predecessor {
-            predecessor.release();
-        }
         Ok(app)
     }
 

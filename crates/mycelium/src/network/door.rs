@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use types::{NodeName, PublicKey};
 
 use super::{ADMIT, API, GOSSIP, JOIN};
+use crate::tunnel::Tunnels;
 
 /// Who is known, as the records say.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +57,7 @@ impl Door {
 pub(super) struct Doorkeeper {
     pub(super) door: Door,
     pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) tunnels: Tunnels,
 }
 
 impl Gate for Doorkeeper {
@@ -68,5 +70,9 @@ impl Gate for Doorkeeper {
             // A full queue means that we are late; then reconciliation mends it.
             let _ = self.inputs.try_send(Input::Unreachable((*peer).into()));
         }
+    }
+
+    fn retired(&self, peer: &PublicKey) {
+        self.tunnels.renew(peer);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, PeerId, Standing};
+use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, Peer, PeerId, Standing};
 use fabric::{Fabric, Kind};
 use hyphae::{MAX_DATAGRAM, Overlay};
 use tokio::sync::{mpsc, watch};
@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::events::EventLog;
 use crate::presence::Presence;
 use crate::quarantine::Handler;
+use crate::tunnel::Tunnels;
 
 /// How long after the start a node that was not heard of counts as dead.
 const AWAITED: Duration = Liveness::AWAITED;
@@ -33,10 +34,13 @@ pub(super) struct Driver {
     pub(super) waiting: Waiting,
     pub(super) settled: watch::Receiver<u64>,
     pub(super) began: Instant,
+    pub(super) tunnels: Tunnels,
+    /// Turns true when a successor is about to speak for this node.
+    pub(super) silent: watch::Receiver<bool>,
 }
 
 impl Driver {
-    /// Runs as long as somebody may send inputs.
+    /// Runs as long as somebody may send inputs, and nobody else speaks for this node.
     pub(super) async fn run(mut self) {
         let mut due = None;
         let mut settled = false;
@@ -64,6 +68,7 @@ impl Driver {
                 Ok(()) = self.settled.changed() => {
                     self.waiting.free().into_iter().for_each(|message| self.send(message));
                 }
+                _ = self.silent.changed() => return,
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -125,8 +130,20 @@ impl Driver {
         }
     }
 
+    /// A node that is there again is waited for no longer; one that leaves serves on for a while.
+    fn tell_tunnels(&self, event: &Event) {
+        let (Event::Up(Peer { id, .. }) | Event::Left(id)) = event else { return };
+        match (PublicKey::from_bytes(id.as_bytes()), event) {
+            (Ok(key), Event::Left(_)) => self.tunnels.left(key),
+            (Ok(key), _) => self.tunnels.came(&key),
+            // Nobody has such a key.
+            (Err(_), _) => {}
+        }
+    }
+
     /// Notes what became of a member; whether it changes what is placed or routed where.
     fn member(&self, event: &Event) -> bool {
+        self.tell_tunnels(event);
         let Some((name, standing)) = self.presence.note(event) else { return false };
         if let (Standing::Silent | Standing::Dead, Some(key)) = (standing, self.presence.key(&name)) {
             // Requests that wait for it are to be asked elsewhere.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyphae::Stream;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use types::PublicKey;
 
@@ -21,11 +22,22 @@ pub(super) struct Here {
     local: Local,
     pub(super) limits: Limits,
     pub(super) places: Arc<Places>,
+    phase: watch::Sender<Phase>,
+}
+
+/// Whether this node takes tunnels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serves,
+    /// It is about to be started anew: tunnels wait.
+    Pauses,
+    /// They have waited: the overlay closes now.
+    Ends,
 }
 
 impl Here {
     pub(super) fn new(local: Local, limits: Limits) -> Self {
-        Self { local, limits, places: Arc::default() }
+        Self { local, limits, places: Arc::default(), phase: watch::Sender::new(Phase::Serves) }
     }
 
     /// Forgets drains of replicas that are gone.
@@ -33,8 +45,28 @@ impl Here {
         self.places.forget(|id| (self.local)(id).is_some());
     }
 
+    /// From now on tunnels wait for the next run of this node.
+    pub(super) fn pause(&self) {
+        self.phase.send_replace(Phase::Pauses);
+    }
+
+    /// Those that wait end, and so their peers know that it is time to dial.
+    pub(super) fn end(&self) {
+        self.phase.send_replace(Phase::Ends);
+    }
+
     /// Serves one tunnel of `peer` to its end.
     pub(super) async fn serve(&self, peer: PublicKey, mut stream: Stream) {
+        let mut phase = self.phase.subscribe();
+        if *phase.borrow() != Phase::Serves {
+            let _ = stream.write_all(&[Answer::Pausing.byte()]).await;
+            let unread = stream.unread();
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase == Phase::Ends) => {}
+                () = unread => {}
+            }
+            return;
+        }
         let (mut workload, _place) = match self.begin(peer, &mut stream).await {
             Ok(begun) => begun,
             Err(answer) => {

@@ -16,7 +16,7 @@ use super::wire::Answer;
 #[derive(Default)]
 pub(super) struct Places {
     state: Mutex<State>,
-    /// Told when a tunnel to a draining replica closes.
+    /// Told when the last tunnel to a replica closes, and when the last of all does.
     closed: Notify,
 }
 
@@ -93,6 +93,24 @@ impl Places {
         }
     }
 
+    /// Waits until no tunnel is open; others may be opened after.
+    pub(super) async fn idle(&self) {
+        loop {
+            let closed = self.closed.notified();
+            tokio::pin!(closed);
+            closed.as_mut().enable();
+            if self.open() == 0 {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    /// How many tunnels are open.
+    pub(super) fn open(&self) -> usize {
+        self.lock().all
+    }
+
     fn is_over(&self, id: &str, number: u64) -> bool {
         let mut state = self.lock();
         let open = state.to_replica.contains_key(id);
@@ -138,14 +156,19 @@ impl Drop for Place {
         let mut state = self.places.lock();
         state.all -= 1;
         less(&mut state.of_peer, &self.peer);
-        let Some(id) = &self.id else { return };
-        if let Some(peers) = state.to_replica.get_mut(id) {
+        let mut last = state.all == 0;
+        if let Some(id) = &self.id
+            && let Some(peers) = state.to_replica.get_mut(id)
+        {
             less(peers, &self.peer);
             if peers.is_empty() {
                 state.to_replica.remove(id);
-                drop(state);
-                self.places.closed.notify_waiters();
+                last = true;
             }
+        }
+        drop(state);
+        if last {
+            self.places.closed.notify_waiters();
         }
     }
 }

@@ -7,14 +7,16 @@ use tokio::sync::watch;
 use types::{PublicKey, Timestamp};
 
 use super::Inner;
+use super::absent::{Absence, Absent};
 use super::far::Route;
-use super::wire;
+use super::wire::News;
 
 /// The ways to replicas of other nodes.
 #[derive(Default)]
 pub(super) struct There {
     routes: Mutex<BTreeMap<String, Arc<Route>>>,
     changes: watch::Sender<u64>,
+    pub(super) absent: Absent,
 }
 
 impl There {
@@ -43,13 +45,44 @@ impl There {
 
     /// Takes what a peer says about one of its replicas.
     pub(super) fn hear(&self, peer: PublicKey, message: &[u8]) {
-        let Some((id, leaves)) = wire::read_news(message) else {
-            return tracing::warn!(%peer, "a peer sent a message about a drain that is none");
+        let (id, leaves) = match News::read(message) {
+            Some(News::Leaves(id, leaves)) => (id, leaves),
+            Some(News::Pauses) => return self.goes(peer, Absence::Pauses),
+            None => return tracing::warn!(%peer, "a peer sent a message about a drain that is none"),
         };
         let route = self.lock().get(id).filter(|route| route.leads_to(peer)).cloned();
         if route.is_some_and(|route| route.leaves(leaves)) {
             self.stir();
         }
+    }
+
+    /// Notes that a node will be away.
+    pub(super) fn goes(&self, node: PublicKey, how: Absence) {
+        if self.absent.note(node, how) {
+            self.renew(&node);
+        }
+    }
+
+    /// Notes that a node is back.
+    pub(super) fn comes(&self, node: &PublicKey) {
+        if self.absent.is_back(node) {
+            self.stir();
+        }
+    }
+
+    /// Notes that a node takes tunnels.
+    pub(super) fn serves(&self, node: &PublicKey) {
+        if self.absent.serves(node) {
+            self.stir();
+        }
+    }
+
+    /// Makes the ways to a node's replicas new ones, so that tunnels which idle in a pool are let go of.
+    pub(super) fn renew(&self, node: &PublicKey) {
+        for route in self.lock().values_mut().filter(|route| route.leads_to(*node)) {
+            *route = Arc::new(route.renewed());
+        }
+        self.stir();
     }
 
     /// Routes have to be made anew.

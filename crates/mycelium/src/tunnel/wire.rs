@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tunnel/1   A: version (1)  length of the id (1 byte)  id        B: answer (1 byte)   then bytes both ways
-//! drain/1    B: what (1 byte)  id
+//! drain/1    B: what (1 byte)  id; for the whole node, no id
 //! ```
 
 use std::io;
@@ -20,6 +20,8 @@ const MAX_ID: usize = 3 * 63 + 2;
 const LEAVES: u8 = 0;
 /// It serves again.
 const RESUMED: u8 = 1;
+/// The whole node is about to be started anew: let go of your tunnels to it, and wait with new ones.
+const PAUSES: u8 = 2;
 
 /// What a node answers to the head of a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +40,21 @@ pub(super) enum Answer {
     Busy,
     /// The head was not understood.
     Garbage,
+    /// The node is about to be started anew: open another tunnel when this one ends.
+    Pausing,
 }
 
 impl Answer {
-    const ALL: [Self; 7] =
-        [Self::Open, Self::Leaving, Self::Unknown, Self::Drained, Self::Dead, Self::Busy, Self::Garbage];
+    const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Leaving,
+        Self::Unknown,
+        Self::Drained,
+        Self::Dead,
+        Self::Busy,
+        Self::Garbage,
+        Self::Pausing,
+    ];
 
     /// As it is sent.
     pub(super) fn byte(self) -> u8 {
@@ -63,6 +75,7 @@ impl Answer {
             Self::Dead => "it accepts no connection on its node",
             Self::Busy => "too many tunnels to its node are open",
             Self::Garbage => "its node did not understand the request",
+            Self::Pausing => "its node is being restarted",
         }
     }
 }
@@ -86,21 +99,36 @@ pub(super) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Option<Str
     String::from_utf8(id).ok().filter(|id| is_id(id))
 }
 
-/// The message that a replica drains, or no longer does.
-pub(super) fn news(id: &str, leaves: bool) -> Vec<u8> {
-    [&[if leaves { LEAVES } else { RESUMED }], id.as_bytes()].concat()
+/// What a node says of its replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News<'a> {
+    /// This one drains, or no longer does.
+    Leaves(&'a str, bool),
+    /// The whole node is about to be started anew.
+    Pauses,
 }
 
-/// What a message says: whose, and whether it drains.
-pub(super) fn read_news(message: &[u8]) -> Option<(&str, bool)> {
-    let (what, id) = message.split_first()?;
-    let leaves = match *what {
-        LEAVES => true,
-        RESUMED => false,
-        _ => return None,
-    };
-    let id = std::str::from_utf8(id).ok()?;
-    is_id(id).then_some((id, leaves))
+impl<'a> News<'a> {
+    /// As it is sent.
+    pub(super) fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Leaves(id, leaves) => [&[if leaves { LEAVES } else { RESUMED }], id.as_bytes()].concat(),
+            Self::Pauses => vec![PAUSES],
+        }
+    }
+
+    /// As it was received.
+    pub(super) fn read(message: &'a [u8]) -> Option<Self> {
+        let (what, id) = message.split_first()?;
+        let leaves = match *what {
+            LEAVES => true,
+            RESUMED => false,
+            PAUSES if id.is_empty() => return Some(Self::Pauses),
+            _ => return None,
+        };
+        let id = std::str::from_utf8(id).ok()?;
+        is_id(id).then_some(Self::Leaves(id, leaves))
+    }
 }
 
 /// Whether this can be the name of a replica: `app/node/replica`.

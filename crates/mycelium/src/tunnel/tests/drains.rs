@@ -187,7 +187,7 @@ async fn news_of_a_replica_are_its_own_nodes_to_tell() {
     mesh.says(&b, "blue", blue.at, Ready, &[&a, &b]);
     mesh.says(&c, "other", other.at, Ready, &[&a, &c]);
     a.has_targets(2).await;
-    let news = |id: &str| super::super::wire::news(id, true).into();
+    let news = |id: &str| super::super::wire::News::Leaves(id, true).encode().into();
     c.overlay.send(a.overlay.key(), super::super::DRAIN, news(&b.id("blue"))).unwrap();
     c.overlay.send(a.overlay.key(), super::super::DRAIN, bytes::Bytes::from_static(b"garbage")).unwrap();
     // In order: when this one has come, so has the first.

@@ -67,7 +67,7 @@ pub async fn mesh_with<const N: usize>(
     let mesh = Mesh { operator, keys, clock: AtomicU64::new(1), limits, tweak };
     let mut machines = Vec::new();
     for i in 0..N {
-        machines.push(mesh.machine(name(i), u8::try_from(i + 1).unwrap()).await);
+        machines.push(mesh.machine(name(i), u8::try_from(i + 1).unwrap(), ([127, 0, 0, 1], 0).into()).await);
     }
     for one in &machines {
         for other in machines.iter().filter(|other| other.name != one.name) {
@@ -79,7 +79,15 @@ pub async fn mesh_with<const N: usize>(
 }
 
 impl Mesh {
-    async fn machine(&self, name: NodeName, seed: u8) -> Machine {
+    /// The next start of a machine that was closed, known to `other`.
+    pub async fn again(&self, before: &Machine, other: &Machine) -> Machine {
+        let seed = before.name.as_str().bytes().next().unwrap() - b'a' + 1;
+        let machine = self.machine(before.name.clone(), seed, before.overlay.addresses()[0]).await;
+        machine.overlay.learn(other.overlay.key(), other.overlay.addresses()).unwrap();
+        machine
+    }
+
+    async fn machine(&self, name: NodeName, seed: u8, listen: SocketAddr) -> Machine {
         let nodes = self.keys.iter().map(|(name, key)| (name.clone(), key.public_key())).collect();
         let authority =
             Authority { operators: [self.operator.public_key()].into(), nodes, ..Authority::default() };
@@ -91,7 +99,7 @@ impl Mesh {
         fabric.publish_plan(plan, Timestamp::from_secs(1)).unwrap();
         let me = name.clone();
         let tunnels = Tunnels::of_nodes(fabric.clone(), move |node| *node == me, self.limits.clone());
-        let overlay = overlay(seed, tunnels.protocols(), self.tweak).await;
+        let overlay = overlay(seed, listen, tunnels.protocols(), self.tweak).await;
         tunnels.attach(overlay.clone());
         let edge = Edge::new(edge::Config { workers: 2, ..edge::Config::default() });
         let sites = Arc::new(Mutex::new(BTreeMap::from([(name.clone(), Site::Here)])));
@@ -168,6 +176,11 @@ impl Machine {
         format!("app/{}/{replica}", self.name)
     }
 
+    /// Its tunnels.
+    pub fn tunnels(&self) -> &Tunnels {
+        self.traffic.tunnels.as_ref().unwrap()
+    }
+
     /// As the agent does when it drains a replica.
     pub fn drained(&self, replica: &str) -> BoxFuture<()> {
         self.traffic.drained(&app(), &self.name, &ReplicaName::new(replica).unwrap())
@@ -186,6 +199,7 @@ impl Machine {
 
 async fn overlay(
     seed: u8,
+    listen: SocketAddr,
     protocols: impl IntoIterator<Item = (String, Protocol)>,
     tweak: fn(&mut hyphae::Limits),
 ) -> Overlay {
@@ -193,7 +207,7 @@ async fn overlay(
     tweak(&mut limits);
     let config = hyphae::Config {
         key: Zeroizing::new([seed; 32]),
-        listen: vec![([127, 0, 0, 1], 0).into()],
+        listen: vec![listen],
         gate: Arc::new(|_: &PublicKey, _: &str| Ok(())),
         protocols: protocols.into_iter().collect(),
         limits,
