@@ -19,6 +19,7 @@ mod failure;
 pub mod fuzzing;
 mod hints;
 pub mod identity;
+mod init;
 mod listen;
 mod logging;
 mod meshfile;
@@ -62,6 +63,13 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         // Before anything else: it stays small, and leaves its parent while it has one thread only.
         return membrane::keeper_main(Path::new(dir));
+    }
+    if init::is_needed() {
+        // Without /proc it can't find itself, and does without.
+        match init::run(&argv) {
+            Ok(code) => return code,
+            Err(error) => drop(error),
+        }
     }
     let mut command = cli::command();
     command.build();

@@ -1,15 +1,16 @@
-//! Telling the service manager that we serve (sd_notify(3)): one datagram, if it asked for one.
+//! Telling the service manager that we serve, and that we are the ones who do (sd_notify(3)): one datagram, if it asked
+//! for one.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// What stands for the socket; one that begins with `@` is abstract.
-const SOCKET: &str = "NOTIFY_SOCKET";
+pub const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// Says that this process serves.
+/// Says that this process serves. To be said before a predecessor ends, or its end is taken for the service's.
 pub fn ready() {
-    send(b"READY=1");
+    send(format!("MAINPID={}\nREADY=1", std::process::id()).as_bytes());
 }
 
 fn send(state: &[u8]) {

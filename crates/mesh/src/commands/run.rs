@@ -150,9 +150,9 @@ async fn until_asked(
         tracing::info!(url = app.edge_url(), nodes = config.nodes, version = VERSION, "the mesh serves");
         if std::mem::take(&mut first) {
             announce(app.edge_url());
-            notify::ready();
             seed = to_deploy.as_ref().map(|args| seed::start(&config, args)).transpose()?;
         }
+        notify::ready();
         let (until, hurry) = (asked.clone().times(1), asked.clone().times(2));
         match app.run(until, hurry).await? {
             Outcome::Stopped => {
@@ -216,6 +216,8 @@ impl Serving {
         };
         let text = |value: OsString| value.into_string().ok();
         let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        // Only we speak for the service.
+        let environment = environment.filter(|(name, _)| name != notify::SOCKET);
         Ok(Config {
             paths: context.paths()?,
             nodes,

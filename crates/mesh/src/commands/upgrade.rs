@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::daemon::{self, Daemon};
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::notify;
 use crate::process::Process;
 use crate::progress::Step;
 
@@ -27,6 +28,8 @@ pub fn run(context: &Context, _: Args) -> Result<Code, Failure> {
     let client = context.client()?;
     context.block_on(async {
         let old = client.version().await?;
+        not_in_a_container(old.pid)?;
+        not_past_the_service_manager(old.pid)?;
         let process = Process::of(old.pid)?;
         let (mut how, folder) = running(old.pid)?;
         how.serving().takeover = true;
@@ -44,6 +47,34 @@ pub fn run(context: &Context, _: Args) -> Result<Code, Failure> {
         ));
         Ok(Code::Ok)
     })
+}
+
+/// A container ends with what it was started for, whoever takes over from that.
+fn not_in_a_container(pid: u32) -> Result<(), Failure> {
+    let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    if program(1).is_some() && program(1) == program(pid) {
+        return Err(Failure::new(
+            "the mesh is what this container was started for, and the container would end with it",
+        )
+        .hint("start a container of the new image in its place"));
+    }
+    Ok(())
+}
+
+/// A service manager has to know the successor for the service, which it does when it is asked to reload that.
+fn not_past_the_service_manager(pid: u32) -> Result<(), Failure> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let awaits = environment.split(|b| *b == 0).any(|entry| entry.starts_with(b"NOTIFY_SOCKET="));
+    if !awaits || std::env::var_os(notify::SOCKET).is_some() {
+        return Ok(());
+    }
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let unit =
+        groups.lines().filter_map(|group| group.rsplit('/').next()).find(|name| name.ends_with(".service"));
+    Err(Failure::new(
+        "the mesh is a service of a service manager, which would take its end for the service's",
+    )
+    .hint(format_args!("`systemctl reload {}` does the same by its knowledge", unit.unwrap_or("UNIT"))))
 }
 
 /// What runs.

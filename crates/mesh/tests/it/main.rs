@@ -17,6 +17,7 @@ mod reference;
 mod release;
 mod repo;
 mod run;
+mod service;
 mod support;
 mod takeover;
 mod tls;

@@ -1,4 +1,4 @@
-//! A systemd unit for this node: a restart of the unit leaves the workloads alone.
+//! A systemd unit for this node: a restart of the unit leaves the workloads alone, a reload upgrades `mesh` under them.
 
 use crate::context::Context;
 use crate::daemon::program;
@@ -16,7 +16,7 @@ pub(super) fn print(context: &Context, edge: &[crate::listen::Listen]) -> Result
     context.out.line(unit(&program.display().to_string(), &state, &edge))
 }
 
-/// `KillMode=process`: what the keeper holds is not the unit's to end. `Delegate`: the workloads' cgroups are ours.
+/// `NotifyAccess=all`: a successor says that it is the main process from now on (`ExecReload`). `KillMode=process`: what the keeper holds is not the unit's to end. `Delegate`: the workloads' cgroups are ours.
 fn unit(program: &str, state: &str, edge: &str) -> String {
     format!(
         "[Unit]
@@ -27,7 +27,9 @@ After=network-online.target
 
 [Service]
 Type=notify
+NotifyAccess=all
 ExecStart={program}{state} node run --keep-workloads{edge}
+ExecReload={program}{state} upgrade
 Restart=always
 RestartSec=1
 KillMode=process
