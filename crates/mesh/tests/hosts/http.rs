@@ -59,10 +59,16 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), address, over: false })
     }
 
-    /// One request. An error of kind `ConnectionReset` says that the server had closed the connection before
-    /// it could see the request, so that it may be repeated.
+    /// One `GET`; see [`Connection::ask`].
     pub fn get(&mut self, path: &str) -> std::io::Result<Response> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        self.ask("GET", path)
+    }
+
+    /// One request without a body. An error of kind `ConnectionReset` says that the server had closed the connection before
+    /// it could see the request, so that it may be repeated.
+    pub fn ask(&mut self, method: &str, path: &str) -> std::io::Result<Response> {
+        let length = if method == "GET" { "" } else { "content-length: 0\r\n" };
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{length}\r\n", self.address);
         let unseen = || Error::from(ErrorKind::ConnectionReset);
         self.stream.get_mut().write_all(request.as_bytes()).map_err(|_| unseen())?;
         let mut head = String::new();

@@ -40,7 +40,8 @@ pub struct Asking {
 }
 
 impl Host {
-    /// Does `work` while so many connections from this host ask for these URLs, each for one of them.
+    /// Does `work` while so many connections from this host ask for these URLs, each for one of them. One with `POST `
+    /// before it is posted to, which is never repeated.
     pub fn while_asking<T>(
         &self,
         connections: usize,
@@ -54,10 +55,15 @@ impl Host {
             ended: Condvar::new(),
             started: Instant::now(),
         };
-        let targets: Vec<_> = urls.iter().map(|url| parts(url)).collect();
+        let target = |url: &String| {
+            let (method, url) = url.split_once(' ').unwrap_or(("GET", url));
+            let (address, path) = parts(url);
+            (method.to_owned(), address, path)
+        };
+        let targets: Vec<_> = urls.iter().map(target).collect();
         let done = std::thread::scope(|scope| {
-            for (address, path) in targets.iter().cycle().take(connections) {
-                scope.spawn(|| self.space().inside(|| asking.client(*address, path)));
+            for (method, address, path) in targets.iter().cycle().take(connections) {
+                scope.spawn(|| self.space().inside(|| asking.client(*address, method, path)));
             }
             // Caught, or the clients would go on for ever.
             let done = std::panic::catch_unwind(AssertUnwindSafe(|| work(&asking)));
@@ -80,11 +86,11 @@ impl Asking {
         assert!(!late.timed_out(), "{load:?}");
     }
 
-    fn client(&self, address: SocketAddr, path: &str) {
+    fn client(&self, address: SocketAddr, method: &str, path: &str) {
         let mut connection = None;
         while self.pause() {
             let asked = Instant::now();
-            let answer = ask(&mut connection, address, path);
+            let answer = ask(&mut connection, address, method, path);
             let mut load = self.load.lock().unwrap();
             load.reopened += usize::from(answer.as_ref().is_ok_and(|reopened| *reopened));
             load.slowest = load.slowest.max(asked.elapsed());
@@ -93,7 +99,8 @@ impl Asking {
                 Err(what) => {
                     load.failed += 1;
                     if load.failures.len() < TOLD {
-                        load.failures.push((self.started.elapsed(), format!("{address}{path}: {what}")));
+                        load.failures
+                            .push((self.started.elapsed(), format!("{method} {address}{path}: {what}")));
                     }
                 }
             }
@@ -123,7 +130,12 @@ impl Load {
 
 /// One request, repeated once on a new connection when the server had closed the old one before it saw it, as
 /// every client does (RFC 9110, 9.2.2); whether that was so.
-fn ask(connection: &mut Option<Connection>, address: SocketAddr, path: &str) -> Result<bool, String> {
+fn ask(
+    connection: &mut Option<Connection>,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+) -> Result<bool, String> {
     let mut kept = connection.take();
     let mut reopened = false;
     loop {
@@ -132,8 +144,10 @@ fn ask(connection: &mut Option<Connection>, address: SocketAddr, path: &str) -> 
             Some(open) => open,
             None => Connection::open(address).map_err(|e| format!("no connection: {e}"))?,
         };
-        match now.get(path) {
-            Err(error) if old && error.kind() == ErrorKind::ConnectionReset => reopened = true,
+        match now.ask(method, path) {
+            Err(error) if old && method == "GET" && error.kind() == ErrorKind::ConnectionReset => {
+                reopened = true
+            }
             Err(error) => return Err(error.to_string()),
             Ok(answer) if answer.status != 200 => {
                 return Err(format!("{} {}", answer.status, answer.body.trim()));

@@ -10,6 +10,7 @@ mod admission;
 mod cell;
 mod clock;
 mod cluster;
+mod container;
 mod dead;
 mod faults;
 mod hardship;
@@ -24,6 +25,7 @@ mod node;
 mod poison;
 mod records;
 mod recovery;
+mod restarts;
 mod runner;
 mod traffic;
 mod workloads;
@@ -43,6 +45,8 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("hardship", hardship::TESTS),
     ("dead", dead::TESTS),
     ("poison", poison::TESTS),
+    ("restarts", restarts::TESTS),
+    ("container", container::TESTS),
 ];
 
 fn main() -> ExitCode {
