@@ -1,5 +1,6 @@
 //! Chores of this repository: `cargo xtask tidy` reads the tree and refuses what review would, `cargo xtask
-//! generate` writes what is generated and committed, `cargo xtask sim` runs simulated meshes. None needs the network.
+//! generate` writes what is generated and committed, `cargo xtask sim` runs simulated meshes, `cargo xtask image` builds
+//! a container image. None needs the network.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 mod generate;
+mod image;
 mod lex;
 mod simulate;
 mod tidy;
@@ -36,6 +38,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Build a container image that holds nothing but the static binary, and write it as an archive
+    Image(image::Args),
     /// Run simulated meshes with every fault there is, and check what must hold; --release is 10 times quicker
     Sim(simulate::Args),
 }
@@ -57,6 +61,10 @@ fn run(chore: &Chore) -> Result<bool> {
     let violations = match chore {
         Chore::Tidy => tidy::run(&root)?,
         Chore::Generate { check: true } => generate::check(&root)?,
+        Chore::Image(args) => {
+            println!("{}", image::run(&root, args)?);
+            return Ok(true);
+        }
         Chore::Sim(args) => return Ok(simulate::run(args)),
         Chore::Generate { check: false } => {
             for path in generate::write(&root)? {
