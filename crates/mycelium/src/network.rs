@@ -117,33 +117,19 @@ impl Network {
         let (inputs, waiting) = mpsc::channel(WAITING);
         let door = desk.door.clone();
         door.refresh(&fabric);
-        let mut served: BTreeMap<String, Protocol> = protocols.into_iter().collect();
-        served.extend(gossip(&inputs));
-        served.insert(JOIN.to_owned(), admission::join_protocol(&desk));
-        served.insert(ADMIT.to_owned(), admission::admit_protocol(&desk, &inputs));
-        served.insert(STORE.to_owned(), safe::protocol(&fabric));
         let gate = Doorkeeper { door: door.clone(), inputs: inputs.clone(), tunnels: tunnels.clone() };
         let config = hyphae::Config {
             key: desk.key.seed(),
             listen: sockets(listen),
             gate: Arc::new(gate),
-            protocols: served,
+            protocols: served(protocols, &desk, &inputs),
             limits: Limits::default(),
         };
         let overlay = Overlay::succeed(config, left).await?;
         tunnels.attach(overlay.clone());
         let addresses = reachable_at(overlay.addresses(), advertise);
         let began = Instant::now();
-        let now = SystemClock.now();
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|e| StartError::Network(hyphae::StartError::Random(e)))?;
-        let me = fabric::net::Config {
-            id: desk.key.public_key().into(),
-            name: desk.name.clone(),
-            addresses: addresses.clone(),
-            generation: now.as_millis(),
-            seed,
-        };
+        let me = who_we_are(&desk, addresses.clone())?;
         let silent = Arc::new(watch::Sender::new(false));
         let driver = Driver {
             net: Net::new(me, began.elapsed()),
@@ -246,6 +232,33 @@ impl Network {
     pub(super) async fn join(&self, peers: Vec<PeerId>) {
         self.tell(Input::Join(peers)).await;
     }
+}
+
+/// As the core tells others of us.
+fn who_we_are(desk: &Desk, addresses: Vec<SocketAddr>) -> Result<fabric::net::Config, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| StartError::Network(hyphae::StartError::Random(e)))?;
+    Ok(fabric::net::Config {
+        id: desk.key.public_key().into(),
+        name: desk.name.clone(),
+        addresses,
+        generation: SystemClock.now().as_millis(),
+        seed,
+    })
+}
+
+/// All that peers may speak, `more` included.
+fn served(
+    more: Vec<(String, Protocol)>,
+    desk: &Arc<Desk>,
+    inputs: &mpsc::Sender<Input>,
+) -> BTreeMap<String, Protocol> {
+    let mut served: BTreeMap<String, Protocol> = more.into_iter().collect();
+    served.extend(gossip(inputs));
+    served.insert(JOIN.to_owned(), admission::join_protocol(desk));
+    served.insert(ADMIT.to_owned(), admission::admit_protocol(desk, inputs));
+    served.insert(STORE.to_owned(), safe::protocol(&desk.fabric));
+    served
 }
 
 /// The core's own protocols.
