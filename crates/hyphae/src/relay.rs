@@ -111,12 +111,13 @@ pub fn read_packets(message: &[u8]) -> Option<(RecvMeta, &[u8])> {
     let (from, rest) = head.strip_prefix(&[PACKETS])?.split_at_checked(ADDRESS)?;
     let (ecn, rest) = rest.split_first()?;
     let (to, stride) = rest.split_at_checked(ADDRESS)?;
-    let mut meta = RecvMeta::default();
-    meta.addr = read_address(from)?;
-    meta.ecn = EcnCodepoint::from_bits(*ecn);
-    meta.dst_ip = read_address(to).map(|to| to.ip());
-    meta.stride = u32::from_be_bytes(stride.try_into().ok()?) as usize;
-    meta.len = packets.len();
+    let meta = RecvMeta {
+        addr: read_address(from)?,
+        ecn: EcnCodepoint::from_bits(*ecn),
+        dst_ip: read_address(to).map(|to| to.ip()),
+        stride: u32::from_be_bytes(stride.try_into().ok()?) as usize,
+        len: packets.len(),
+    };
     Some((meta, packets)).filter(|(meta, _)| meta.stride > 0)
 }
 
