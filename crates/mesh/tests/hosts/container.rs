@@ -22,7 +22,9 @@ fn contained(host: &Host) -> (Child, String) {
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(mesh.get_program());
     command.args(["run", "-edge", ":0"]).current_dir(host.work()).stdin(Stdio::null()).stdout(Stdio::piped());
     for (name, value) in mesh.get_envs() {
-        drop(value.map(|value| command.env(name, value)));
+        if let Some(value) = value {
+            command.env(name, value);
+        }
     }
     let mut child = host.space().inside(|| command.spawn().unwrap());
     let mut line = String::new();
