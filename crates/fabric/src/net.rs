@@ -77,6 +77,8 @@ pub struct Net {
     returned: VecDeque<PeerId>,
     /// Whether a record was broadcast whose writer may not write, as far as we knew then.
     early: bool,
+    /// Whether records were ever reconciled with somebody.
+    met: bool,
     /// When records are reconciled, and lists of members compared, next.
     reconcile_at: Option<Duration>,
     compare_at: Option<Duration>,
@@ -106,6 +108,7 @@ impl Net {
             timers: Timers::default(),
             returned: VecDeque::new(),
             early: false,
+            met: false,
             reconcile_at: None,
             compare_at: None,
             tree_at: None,
@@ -179,6 +182,12 @@ impl Net {
     /// The neighbours in the broadcast tree: those worth a link that is kept open.
     pub fn neighbours(&self) -> impl ExactSizeIterator<Item = PeerId> {
         self.tree.neighbours()
+    }
+
+    /// Whether records were ever reconciled with somebody, to the end: what is here is what the mesh knows.
+    #[must_use]
+    pub const fn has_met(&self) -> bool {
+        self.met
     }
 
     /// Counters since the start.

@@ -26,6 +26,8 @@ pub(super) const RECONCILE: Range<f64> = 10.0..30.0;
 pub(super) const SOON: Range<f64> = 0.1..1.0;
 /// The missing are called on so often.
 const EACH_SECOND: Range<f64> = 0.8..1.2;
+/// And at once where we know nothing yet.
+pub(super) const AT_ONCE: Range<f64> = 0.0..0.02;
 /// A session without an end is given up after this.
 const STALLED: Duration = Duration::from_secs(10);
 /// A death counts for placement after this: a process that was only held up is back by then.
@@ -191,7 +193,8 @@ impl Net {
     pub(super) fn meet_again(&mut self, peer: PeerId) {
         if self.returned.len() < MAX_RETURNED && !self.returned.contains(&peer) {
             self.returned.push_back(peer);
-            self.reconcile_within(SOON);
+            // Whoever just came has nothing, and nobody who would ask at the same moment.
+            self.reconcile_within(if self.reconcile.settled { SOON } else { AT_ONCE });
         }
     }
 

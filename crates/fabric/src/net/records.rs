@@ -111,6 +111,10 @@ impl Net {
         if over == Some(true) {
             self.reconcile_within(chores::SOON);
         }
+        if over.is_some() && !std::mem::replace(&mut self.met, true) {
+            // Members whose records we lacked until now were not believed to be there.
+            self.compare_within(chores::AT_ONCE);
+        }
     }
 
     /// Verifies a record and takes it. The same bytes as in the store were verified when they came in.

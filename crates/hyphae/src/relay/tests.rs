@@ -1,11 +1,8 @@
 use super::*;
 
 fn came(from: &str, to: Option<&str>, ecn: Option<EcnCodepoint>, stride: usize) -> RecvMeta {
-    let mut meta = RecvMeta::default();
-    meta.addr = from.parse().unwrap();
-    meta.dst_ip = to.map(|to| to.parse().unwrap());
-    (meta.ecn, meta.stride) = (ecn, stride);
-    meta
+    let (addr, dst_ip) = (from.parse().unwrap(), to.map(|to| to.parse().unwrap()));
+    RecvMeta { addr, dst_ip, ecn, stride, ..RecvMeta::default() }
 }
 
 #[test]
