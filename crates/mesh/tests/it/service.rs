@@ -58,7 +58,7 @@ fn the_unit_is_one_that_systemd_understands() {
     let place = Place::new();
     let unit = place.mesh("node unit --edge :80").good().stdout;
     let path = place.write("mesh.service", &unit);
-    let verified = Command::new("systemd-analyze").arg("verify").arg(&path).output();
+    let verified = Command::new("systemd-analyze").args(["--man=no", "verify"]).arg(&path).output();
     let Ok(output) = verified else { return };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // What it says of the machine's own units, or that none run here, is none of ours.

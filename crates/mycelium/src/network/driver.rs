@@ -143,8 +143,15 @@ impl Driver {
 
     /// Notes what became of a member; whether it changes what is placed or routed where.
     fn member(&self, event: &Event) -> bool {
-        self.tell_tunnels(event);
-        let Some((name, standing)) = self.presence.note(event) else { return false };
+        // In this order, so that nobody is unknown in between: who leaves is used on, who is back is used at once.
+        if matches!(event, Event::Left(_)) {
+            self.tell_tunnels(event);
+        }
+        let noted = self.presence.note(event);
+        if matches!(event, Event::Up(_)) {
+            self.tell_tunnels(event);
+        }
+        let Some((name, standing)) = noted else { return false };
         if let (Standing::Silent | Standing::Dead, Some(key)) = (standing, self.presence.key(&name)) {
             // Requests that wait for it are to be asked elsewhere.
             self.overlay.doubt(&key);

@@ -19,6 +19,8 @@ pub(super) enum Absence {
     Pauses,
     /// It leaves: it serves on until its work is done elsewhere, for some seconds.
     Leaves,
+    /// It was started anew, and membership may not know that yet.
+    Back,
 }
 
 /// Who is away.
@@ -41,8 +43,8 @@ impl Absent {
     /// Notes that a node takes tunnels, which one that pauses doesn't; whether it paused.
     pub(super) fn serves(&self, node: &PublicKey) -> bool {
         let mut all = self.lock();
-        let paused = all.get(node).is_some_and(|(how, _)| *how == Absence::Pauses);
-        paused && all.remove(node).is_some()
+        let paused = all.get_mut(node).filter(|(how, _)| *how == Absence::Pauses);
+        paused.map(|(how, _)| *how = Absence::Back).is_some()
     }
 
     /// How a node is away, and until when that counts.

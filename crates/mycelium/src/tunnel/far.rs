@@ -58,7 +58,8 @@ impl Route {
     pub fn is_leaving(&self) -> bool {
         let node_leaves = || {
             let inner = self.inner.upgrade();
-            inner.is_some_and(|inner| inner.there.absent.of(&self.node).is_some())
+            let how = inner.and_then(|inner| inner.there.absent.of(&self.node));
+            how.is_some_and(|(how, _)| how != Absence::Back)
         };
         self.leaving.load(Ordering::SeqCst) || node_leaves()
     }

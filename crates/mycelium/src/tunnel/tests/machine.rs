@@ -82,7 +82,9 @@ impl Mesh {
     /// The next start of a machine that was closed, known to `other`.
     pub async fn again(&self, before: &Machine, other: &Machine) -> Machine {
         let seed = before.name.as_str().bytes().next().unwrap() - b'a' + 1;
-        let machine = self.machine(before.name.clone(), seed, before.overlay.addresses()[0]).await;
+        let at = before.overlay.addresses()[0];
+        eventually("its port is free", || std::net::UdpSocket::bind(at).is_ok()).await;
+        let machine = self.machine(before.name.clone(), seed, at).await;
         machine.overlay.learn(other.overlay.key(), other.overlay.addresses()).unwrap();
         machine
     }
