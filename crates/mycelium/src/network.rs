@@ -25,6 +25,7 @@ use fabric::net::{Input, Net, PeerId};
 use hyphae::{DATAGRAM, Limits, Overlay, Protocol};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use types::{PublicKey, Signer as _};
 
 pub(crate) use admission::{Desk, ask};
@@ -56,6 +57,10 @@ pub(crate) const PEER: &str = "peer/1";
 /// The HTTP API, for operators.
 pub(crate) const API: &str = "api/1";
 
+/// How long the first peer may take to be heard of before we go on alone.
+const HEARD: Duration = Duration::from_millis(600);
+/// And how long until we hold what it holds.
+const MET: Duration = Duration::from_millis(1_500);
 /// How many inputs may wait for the core. Messages wait with their sender, datagrams are dropped.
 const WAITING: usize = 4_096;
 /// How long what is open may go on when the node ends.
@@ -74,6 +79,7 @@ pub(crate) struct Network {
     inputs: mpsc::Sender<Input>,
     pub(crate) tunnels: Tunnels,
     silent: Arc<watch::Sender<bool>>,
+    met: watch::Receiver<bool>,
 }
 
 /// What a network is made of.
@@ -131,6 +137,7 @@ impl Network {
         let began = Instant::now();
         let me = who_we_are(&desk, addresses.clone())?;
         let silent = Arc::new(watch::Sender::new(false));
+        let (has_met, met) = watch::channel(false);
         let driver = Driver {
             net: Net::new(me, began.elapsed()),
             fabric: fabric.clone(),
@@ -143,6 +150,7 @@ impl Network {
             settled: quarantine.changes(),
             waiting: Waiting::new(quarantine.clone()),
             began,
+            met: has_met,
             tunnels: tunnels.clone(),
             silent: silent.subscribe(),
         };
@@ -159,10 +167,28 @@ impl Network {
         let advertise = advertise.to_vec();
         presence.expect(fabric.members());
         let network =
-            Self { overlay, presence, quarantine, desk, addresses, advertise, inputs, tunnels, silent };
+            Self { overlay, presence, quarantine, desk, addresses, advertise, inputs, tunnels, silent, met };
         network.meet(seeds, tasks);
         network.look_after(tasks);
         Ok(network)
+    }
+
+    /// Resolves when this node knows what the mesh knows, or when nobody seems to be there.
+    pub(crate) async fn know(&self) {
+        if self.presence.expected() == 0 {
+            return;
+        }
+        let (mut met, fabric) = (self.met.clone(), self.desk.fabric.clone());
+        let mut changes = fabric.subscribe();
+        let heard = async {
+            while self.presence.here().is_empty() {
+                changes.changed().await;
+            }
+        };
+        if timeout(HEARD, heard).await.is_ok() {
+            // What it doesn't know by then it learns later.
+            let _ = timeout(MET, met.wait_for(|met| *met)).await;
+        }
     }
 
     /// The tasks that keep us in the mesh.

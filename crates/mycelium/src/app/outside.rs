@@ -89,7 +89,11 @@ impl Outside {
             tunnels: this.tunnels.clone(),
             left: sockets::take_overlay(keeper).await?,
         };
-        Ok(Some(Network::start(set_up, tasks).await?))
+        let network = Network::start(set_up, tasks).await?;
+        if state.fresh {
+            network.know().await;
+        }
+        Ok(Some(network))
     }
 
     /// Answers operators elsewhere, and fetches what is to run here.

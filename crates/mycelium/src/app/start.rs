@@ -52,13 +52,14 @@ const REST_HEARD: Duration = Duration::from_millis(200);
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let state = State::open(&config).await?;
+        let mut state = State::open(&config).await?;
         let keeper_config = KeeperConfig {
             dir: config.paths.keeper(),
             program: config.program.clone(),
             log_limits: LogLimits::default(),
         };
         let (keeper, before, _) = Keeper::attach(keeper_config.clone()).await?;
+        state.fresh = before.is_empty();
         let started = Self::start_with(config, state, keeper.clone(), keeper_config).await;
         if started.is_err() && before.is_empty() {
             // It was started for nothing; where it holds replicas, they outlive this failure.
@@ -152,6 +153,8 @@ pub(super) struct State {
     pub(super) repo: Repo,
     trust: Arc<TrustStore>,
     pub(super) presence: Presence,
+    /// Nothing runs here yet: whatever is started can wait until it is known what is to run.
+    pub(super) fresh: bool,
     pub(super) quarantine: Quarantine,
     watchdog: Watchdog,
 }
@@ -212,6 +215,7 @@ impl State {
             repo,
             trust,
             presence,
+            fresh: false,
             quarantine,
             watchdog,
         })

@@ -34,6 +34,8 @@ pub(super) struct Driver {
     pub(super) waiting: Waiting,
     pub(super) settled: watch::Receiver<u64>,
     pub(super) began: Instant,
+    /// Turns true when this node knows what the mesh knows.
+    pub(super) met: watch::Sender<bool>,
     pub(super) tunnels: Tunnels,
     /// Turns true when a successor is about to speak for this node.
     pub(super) silent: watch::Receiver<bool>,
@@ -78,6 +80,7 @@ impl Driver {
         self.handler.begin_at(self.fabric.view().version);
         let mut store = FabricAt(&self.fabric, SystemClock.now());
         let outputs = self.net.handle(input, self.began.elapsed(), &mut store);
+        self.met.send_if_modified(|met| !std::mem::replace(met, self.net.has_met()) && *met);
         let mut changed = false;
         for output in outputs {
             match output {
