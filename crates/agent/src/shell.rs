@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use membrane::{Events, Keeper, KeeperEvent, Process};
+use telemetry::EventKind;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -236,8 +237,11 @@ impl Shell {
     async fn tell(&mut self, input: Input) {
         let now = self.now();
         self.deps.witness.begins();
-        let actions = self.core.handle(input, now);
+        let mut actions = self.core.handle(input, now);
         self.deps.witness.ends();
+        // Whoever hears of an endpoint finds its record.
+        let of_endpoint = |action: &Action| matches!(action, Action::Emit(said) if said.kind == EventKind::EndpointRegister);
+        actions.sort_by_key(of_endpoint);
         for action in actions {
             self.act(action, now).await;
         }

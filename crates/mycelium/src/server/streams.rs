@@ -15,7 +15,6 @@ use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{EventQuery, LogQuery};
 use crate::body::Chunks;
-use crate::events::EventLog;
 use crate::logs;
 
 /// How many lines may wait for a slow reader before the source waits as well.
@@ -54,7 +53,7 @@ impl LineSender {
 
 /// `GET /v1/events`
 pub(super) async fn events(State(state): State<ApiState>, Query(query): Query<EventQuery>) -> Response {
-    stream(move |to| async move { follow_events(&state.events, &query, &to).await })
+    stream(move |to| async move { follow_events(&state, &query, &to).await })
 }
 
 /// `GET /v1/logs/{app}`
@@ -81,7 +80,8 @@ pub(super) async fn logs_here(
     Ok(stream(move |to| async move { logs::send(&state, &app, &query, &to).await }))
 }
 
-async fn follow_events(log: &EventLog, query: &EventQuery, to: &LineSender) -> Result<(), ()> {
+async fn follow_events(state: &ApiState, query: &EventQuery, to: &LineSender) -> Result<(), ()> {
+    let log = &state.events;
     let mut latest = log.latest();
     let mut since = query.since;
     let mut tail = query.tail;
@@ -97,6 +97,8 @@ async fn follow_events(log: &EventLog, query: &EventQuery, to: &LineSender) -> R
         if let Some(count) = tail.take() {
             events.drain(..events.len().saturating_sub(count));
         }
+        // Whoever hears of a replica that takes requests may ask it at once.
+        state.routing.catch_up();
         to.send(&events).await?;
         if !query.follow {
             return Ok(());
