@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use fabric::{MeshId, Record};
+use fabric::{Kind, MeshId, Record, RecordName};
 use genome::{Plan, Release};
 use serde_json::{Value, json};
 use soul::SecretKey;
@@ -113,6 +113,15 @@ impl Hand {
     /// Has nothing of `app` run any more.
     pub fn stop(&self, app: &str, spore: &Published) -> Result<()> {
         self.submit(&self.plan(app, spore, 0, |_| ())?)
+    }
+
+    /// Takes the plan of `app` back: nothing of it runs any more, and nobody keeps its spore.
+    pub fn remove(&self, app: &str) -> Result<()> {
+        let app: AppName = app.parse()?;
+        let at = self.api.get(&format!("/v1/apps/{app}/plan"))?;
+        let generation = at["next_generation"].as_u64().context("no next generation")?;
+        let (name, now) = (RecordName::of_app(&app), SystemTime::now().into());
+        self.submit(&Record::remove(self.mesh, Kind::Plan, name, generation, now, &self.key)?.encode())
     }
 
     /// What the mesh says of an app.

@@ -96,7 +96,7 @@ fn fetch(nodes: &Nodes, held: &Published, run: usize) -> Result<f64> {
         pause(STEP);
     }
     let took = since.elapsed().as_secs_f64();
-    last.stop(&app, held)?;
+    last.remove(&app)?;
     fs::remove_file(&file)?;
     Ok(took)
 }
