@@ -80,7 +80,8 @@ impl Kind {
 
     /// Whether it is one of those from which it follows who may write. They hold until another one says
     /// otherwise: never removed and never at an end by themselves, so that no clock decides.
-    pub(crate) const fn rules(&self) -> bool {
+    #[must_use]
+    pub const fn rules(&self) -> bool {
         matches!(self, Self::Root | Self::Operator | Self::Issuer | Self::Revoke | Self::Member)
     }
 

@@ -15,7 +15,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,9 +57,11 @@ pub(crate) const PEER: &str = "peer/1";
 /// The HTTP API, for operators.
 pub(crate) const API: &str = "api/1";
 
-/// How long the first peer may take to be heard of before we go on alone.
-const HEARD: Duration = Duration::from_millis(600);
-/// And how long until we hold what it holds.
+/// How long the first of the nodes that were here before may take to be heard of.
+const FIRST_HEARD: Duration = Duration::from_millis(600);
+/// How long after it the others may.
+const REST_HEARD: Duration = Duration::from_millis(200);
+/// And how long until we hold what they hold.
 const MET: Duration = Duration::from_millis(1_500);
 /// How many inputs may wait for the core. Messages wait with their sender, datagrams are dropped.
 const WAITING: usize = 4_096;
@@ -173,19 +175,31 @@ impl Network {
         Ok(network)
     }
 
-    /// Resolves when this node knows what the mesh knows, or when nobody seems to be there.
-    pub(crate) async fn know(&self) {
-        if self.presence.expected() == 0 {
-            return;
-        }
-        let (mut met, fabric) = (self.met.clone(), self.desk.fabric.clone());
-        let mut changes = fabric.subscribe();
-        let heard = async {
-            while self.presence.here().is_empty() {
+    /// The nodes that were here before are heard of within some ten milliseconds, if they still are; whether any was.
+    pub(crate) async fn heard_again(&self) -> bool {
+        let mut changes = self.desk.fabric.subscribe();
+        let first = async {
+            while self.presence.expected() > 0 && self.presence.here().is_empty() {
                 changes.changed().await;
             }
         };
-        if timeout(HEARD, heard).await.is_ok() {
+        if timeout(FIRST_HEARD, first).await.is_err() {
+            return false;
+        }
+        let rest = async {
+            while self.presence.expected() > 0 {
+                changes.changed().await;
+            }
+        };
+        // The first one knows the others.
+        let _ = timeout(REST_HEARD, rest).await;
+        !self.presence.here().is_empty()
+    }
+
+    /// [`Network::heard_again`], and until this node knows what those know.
+    pub(crate) async fn know(&self) {
+        if self.heard_again().await {
+            let mut met = self.met.clone();
             // What it doesn't know by then it learns later.
             let _ = timeout(MET, met.wait_for(|met| *met)).await;
         }
@@ -258,6 +272,21 @@ impl Network {
     pub(super) async fn join(&self, peers: Vec<PeerId>) {
         self.tell(Input::Join(peers)).await;
     }
+}
+
+/// An overlay that asks and serves nothing; whoever dials it is told why.
+pub(crate) async fn errand(
+    key: zeroize::Zeroizing<[u8; 32]>,
+    why: &'static str,
+) -> Result<Overlay, hyphae::StartError> {
+    Overlay::start(hyphae::Config {
+        key,
+        listen: sockets(&[(Ipv6Addr::UNSPECIFIED, 0).into()]),
+        gate: Arc::new(move |_: &PublicKey, _: &str| Err(why.to_owned())),
+        protocols: BTreeMap::new(),
+        limits: Limits::default(),
+    })
+    .await
 }
 
 /// As the core tells others of us.

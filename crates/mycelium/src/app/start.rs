@@ -44,11 +44,6 @@ use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
 
-/// How long the first of the nodes that were here before may take to be heard of.
-const FIRST_HEARD: Duration = Duration::from_millis(600);
-/// How long after it the others may.
-const REST_HEARD: Duration = Duration::from_millis(200);
-
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
     pub async fn start(config: Config) -> Result<Self, StartError> {
@@ -88,7 +83,7 @@ impl App {
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
-        tokio::join!(known_again(&state.fabric), heard_again(&state));
+        tokio::join!(known_again(&state.fabric), heard_again(network.as_ref(), state.fresh));
         routing.catch_up();
         starting.done();
 
@@ -324,25 +319,11 @@ async fn known_again(fabric: &Fabric) {
     let _ = tokio::time::timeout(KNOWN_AGAIN, settled).await;
 }
 
-/// The nodes that were here before are heard of within some ten milliseconds, if they still are: nobody is told that
-/// an app has no replica while one of theirs is ready.
-async fn heard_again(state: &State) {
-    let mut changes = state.fabric.subscribe();
-    let first = async {
-        while state.presence.expected() > 0 && state.presence.here().is_empty() {
-            changes.changed().await;
-        }
-    };
-    if tokio::time::timeout(FIRST_HEARD, first).await.is_err() {
-        return;
+/// Nobody is told that an app has no replica while one on another node is ready. A fresh start has waited for them before.
+async fn heard_again(network: Option<&Network>, fresh: bool) {
+    if let Some(network) = network.filter(|_| !fresh) {
+        network.heard_again().await;
     }
-    let rest = async {
-        while state.presence.expected() > 0 {
-            changes.changed().await;
-        }
-    };
-    // The first one knows the others.
-    let _ = tokio::time::timeout(REST_HEARD, rest).await;
 }
 
 /// The tasks that run as long as the mesh does.

@@ -1,14 +1,13 @@
 //! A node elsewhere, reached over the overlay with the operator's key.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyphae::{Limits, Overlay, Stream};
+use hyphae::{Overlay, Stream};
 use soul::SecretKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use types::PublicKey;
@@ -45,15 +44,8 @@ pub(super) struct Connection {
 
 impl Remote {
     pub(super) async fn connect(&self) -> io::Result<Connection> {
-        let overlay = Overlay::start(hyphae::Config {
-            key: self.key.seed(),
-            listen: network::sockets(&[(Ipv6Addr::UNSPECIFIED, 0).into()]),
-            gate: Arc::new(|_: &PublicKey, _: &str| Err("this is an operator's client".to_owned())),
-            protocols: BTreeMap::new(),
-            limits: Limits::default(),
-        })
-        .await
-        .map_err(io::Error::other)?;
+        let errand = network::errand(self.key.seed(), "this is an operator's client").await;
+        let overlay = errand.map_err(io::Error::other)?;
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for (key, addresses) in &self.nodes {
             let opened = match overlay.learn(*key, addresses) {

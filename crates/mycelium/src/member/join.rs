@@ -1,14 +1,10 @@
 //! Joining a mesh with a ticket.
 
-use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fabric::{Authority, Fabric};
-use hyphae::{Limits, Overlay};
 use soul::{Answer, KeyStore, Papers, Reason, Request, Roots, Ticket, Welcome, WelcomeError};
-use types::{MeshId, PublicKey, Signer as _};
+use types::{MeshId, Signer as _};
 
 use super::{MemberError, NodeFile, Seed, check_free};
 use crate::clock::SystemClock;
@@ -78,14 +74,7 @@ async fn redeem(
     seed: zeroize::Zeroizing<[u8; 32]>,
     request: &Request,
 ) -> Result<Welcome, JoinError> {
-    let overlay = Overlay::start(hyphae::Config {
-        key: seed,
-        listen: network::sockets(&[(Ipv6Addr::UNSPECIFIED, 0).into()]),
-        gate: Arc::new(|_: &PublicKey, _: &str| Err("this node is not in the mesh yet".to_owned())),
-        protocols: BTreeMap::new(),
-        limits: Limits::default(),
-    })
-    .await?;
+    let overlay = network::errand(seed, "this node is not in the mesh yet").await?;
     let at = || {
         let texts: Vec<String> = ticket.addresses().iter().map(ToString::to_string).collect();
         texts.join(", ")

@@ -8,7 +8,7 @@ use fabric::{Fabric, Key, Kind, MAX_RECORD, Owner, Record, RecordName};
 use futures_util::StreamExt as _;
 use hyphae::{Overlay, Protocol, Stream};
 use soul::{
-    Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, SecretKey,
+    Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, Roots, SecretKey,
     TicketBook,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -74,22 +74,31 @@ impl Desk {
             Err(error) => return refuse(error),
         };
         let Some(roots) = self.fabric.roots() else { return refuse("this mesh has no root".to_owned()) };
+        let now = SystemClock.now();
+        let answer = self.as_issuer(&certificate, &roots, |issuer| match request {
+            Request::Join(join) => self.tickets.redeem(join, peer, issuer, now),
+            Request::Renew(chain) => issuer.renew(chain, peer, now),
+        });
+        answer.unwrap_or_else(|error| refuse(error.to_string()))
+    }
+
+    /// Has the issuer that this node is do something, by what the records say now.
+    pub(super) fn as_issuer<T>(
+        &self,
+        certificate: &Certificate,
+        roots: &Roots,
+        act: impl FnOnce(&Issuer<'_>) -> T,
+    ) -> T {
         let authority = self.fabric.authority();
-        let issuer = Issuer {
+        act(&Issuer {
             key: &*self.key,
-            certificate: &certificate,
-            roots: &roots,
+            certificate,
+            roots,
             members: &authority.nodes,
             revoked: &self.fabric.revoked(),
             operators: &authority.operators,
             life: self.life,
-        };
-        let now = SystemClock.now();
-        let answer = match request {
-            Request::Join(join) => self.tickets.redeem(join, peer, &issuer, now),
-            Request::Renew(chain) => issuer.renew(chain, peer, now),
-        };
-        answer.unwrap_or_else(|error| refuse(error.to_string()))
+        })
     }
 
     /// What makes this node an issuer: what the root said last, or what it had at its founding.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use fabric::Fabric;
 use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, Peer, PeerId, Standing};
-use fabric::{Fabric, Kind};
 use hyphae::{MAX_DATAGRAM, Overlay};
 use tokio::sync::{mpsc, watch};
 use types::{NodeName, PublicKey};
@@ -93,7 +93,7 @@ impl Driver {
                 Output::Learn { peer, addresses } => self.learn(peer, &addresses),
                 Output::Member(event) => changed |= self.member(&event),
                 Output::Stored(receipt) => {
-                    if says_who(&receipt.key.kind) {
+                    if receipt.key.kind.rules() {
                         self.door.refresh(&self.fabric);
                     }
                 }
@@ -169,9 +169,4 @@ impl Driver {
         self.events.record(crate::events::of_mesh(said));
         true
     }
-}
-
-/// Whether records of this kind say who may come in.
-pub(super) fn says_who(kind: &Kind) -> bool {
-    matches!(kind.as_str(), "root" | "operator" | "issuer" | "member" | "revoke")
 }

@@ -1,7 +1,9 @@
 //! What the records say of who belongs to the mesh, put into effect: the door is opened and shut.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use fabric::View;
 use types::Signer as _;
 
 use super::Network;
@@ -15,9 +17,14 @@ pub(super) async fn follow(network: &Network) {
     let desk = &network.desk;
     let own = desk.key.public_key();
     let mut changes = desk.fabric.subscribe();
-    let mut told = false;
+    let (mut told, mut last) = (false, None::<Arc<View>>);
     loop {
         changes.changed().await;
+        let view = desk.fabric.view();
+        if last.as_ref().is_some_and(|last| says_the_same(last, &view)) {
+            continue;
+        }
+        last = Some(view);
         desk.door.refresh(&desk.fabric);
         let revoked = desk.fabric.revoked();
         if revoked.contains(&own) && !std::mem::replace(&mut told, true) {
@@ -36,4 +43,11 @@ pub(super) async fn follow(network: &Network) {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Whether both say the same of who may do what: each view shares what did not change with the one before.
+fn says_the_same(one: &View, other: &View) -> bool {
+    Arc::ptr_eq(&one.members, &other.members)
+        && Arc::ptr_eq(&one.operators, &other.operators)
+        && Arc::ptr_eq(&one.revoked, &other.revoked)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use soul::{Answer, Chain, Issuer, Request, Roots, Welcome};
+use soul::{Answer, Chain, Request, Roots, Welcome};
 use types::{PublicKey, Signer as _};
 
 use super::{Network, admission};
@@ -83,17 +83,9 @@ async fn from_others(network: &Network, chain: &Chain, before: Option<String>) -
 fn for_itself(network: &Network, roots: &Roots) -> Result<Welcome, Option<String>> {
     let desk = &network.desk;
     let certificate = desk.certificate().map_err(Some)?.ok_or(None)?;
-    let authority = desk.fabric.authority();
-    let issuer = Issuer {
-        key: &*desk.key,
-        certificate: &certificate,
-        roots,
-        members: &authority.nodes,
-        revoked: &desk.fabric.revoked(),
-        operators: &authority.operators,
-        life: desk.life,
-    };
-    issuer.for_itself(desk.name.clone(), SystemClock.now()).map_err(|e| Some(e.to_string()))
+    let now = SystemClock.now();
+    let welcome = desk.as_issuer(&certificate, roots, |issuer| issuer.for_itself(desk.name.clone(), now));
+    welcome.map_err(|e| Some(e.to_string()))
 }
 
 /// The issuers that answer.
