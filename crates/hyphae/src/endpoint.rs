@@ -34,6 +34,9 @@ const FIRST_RTT: Duration = Duration::from_millis(100);
 const FIRST_WINDOW: u64 = 10 * MTU as u64;
 /// At most one stateless reset in this time: after a restart all peers need one soon.
 const RESETS: Duration = Duration::from_millis(1);
+/// At least so many first packets may wait for an answer, be it only that their sender is to prove its address: it costs
+/// next to nothing, and what arrives together on a busy machine is answered in one go.
+const UNANSWERED: usize = 1_024;
 /// What one peer, and all together, may send before their handshake is begun.
 const WAITING: (u64, u64) = (64 << 10, 8 << 20);
 
@@ -60,7 +63,7 @@ impl Endpoints {
             ServerConfig::with_crypto(Arc::new(tls.server(protocols).map_err(StartError::Transport)?));
         // a peer whose address changes under it, as behind a NAT, is followed once it is proven there (RFC 9000 §9)
         server.migration(true).transport_config(Arc::clone(&transport));
-        server.max_incoming(limits.handshakes);
+        server.max_incoming(limits.handshakes.max(UNANSWERED));
         server.incoming_buffer_size(WAITING.0).incoming_buffer_size_total(WAITING.1);
         let mut sockets = Vec::new();
         for address in listen {
