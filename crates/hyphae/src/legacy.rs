@@ -20,7 +20,7 @@ use crate::wire::{self, RETIRE};
 
 /// How long peers may take to acknowledge that they were told. Whoever is later may find its connection replaced with
 /// streams on it.
-const TELLING: Duration = Duration::from_millis(500);
+const TELLING: Duration = Duration::from_secs(2);
 
 /// Sockets of the run before, each with the end of a relay.
 pub struct Legacy(Vec<(UdpSocket, OwnedFd)>);
@@ -64,11 +64,11 @@ pub async fn retire(shared: Arc<Shared>, heirs: Vec<Heir>) {
     heirs.iter().for_each(Heir::told);
 }
 
-/// Says that this end of a connection opens nothing new, and waits until the peer has it.
+/// Says that this end of a connection opens nothing new, and waits until the peer has come to terms with it: then it
+/// drops the stream, which is left without an end for that. That it has the bytes would say less.
 async fn tell(link: &Link) {
     let Ok(mut send) = link.connection.open_uni().await else { return };
     // An error is the connection's end, which says the same.
     let _ = send.write_all(&wire::head(RETIRE)).await;
-    let _ = send.finish();
     let _ = send.stopped().await;
 }
