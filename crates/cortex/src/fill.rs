@@ -82,6 +82,9 @@ impl Placement<'_> {
         let room = &self.room;
         let ring = self.ring.get_or_insert_with(|| Ring::new(room.names()));
         let app = &mut self.apps[app];
+        if app.closed.len() == room.zones().len() {
+            return None;
+        }
         let ask = app.ask(slot);
         let bound = app.settled.bound(room.zones(), &app.closed);
         let mut best: Option<(Rank, usize)> = None;
