@@ -64,8 +64,8 @@ impl Default for Limits {
         Self {
             dial: Duration::from_secs(3),
             idle: Duration::from_secs(60),
-            keep_alive: Duration::from_secs(4),
-            dead: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(6),
+            dead: Duration::from_secs(15),
             streams: 1_024,
             stream_window: 1 << 20,
             connection_window: 128 << 20,
