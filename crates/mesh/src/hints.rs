@@ -181,6 +181,12 @@ fn of_key(failure: Failure, error: &soul::KeyFileError) -> Failure {
     match error {
         soul::KeyFileError::NotFound { path } => {
             let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            if name == "operator" {
+                return failure.hint(
+                    "an operator signs this: type it where its key is (there, `mesh node init` or `mesh up` was typed), or \
+                     make one here with `mesh keys new operator` and have it added there with `mesh operator add`",
+                );
+            }
             failure
                 .hint(format_args!("`mesh keys new {name}` makes one; `mesh keys list` shows what there is"))
         }

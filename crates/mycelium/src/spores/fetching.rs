@@ -47,7 +47,7 @@ impl Fetcher {
         let mut changes = self.fabric.subscribe();
         let holders = self.holders();
         let mut fetches = FuturesUnordered::new();
-        let mut wanted = BTreeSet::new();
+        let mut told = BTreeSet::new();
         let mut kept = Kept::default();
         let mut under_way: BTreeMap<Digest, tokio::task::AbortHandle> = BTreeMap::new();
         loop {
@@ -61,20 +61,21 @@ impl Fetcher {
                 () = tokio::time::sleep(RETRY) => {}
             }
             let version = self.fabric.view().version;
-            let missing = self.handler.work(|| self.missing(&mut kept));
+            let wanted = self.handler.work(|| self.wanted(&mut kept));
             self.handler.caught_up(version);
+            // One whose spore has just arrived goes on to its end: it tells who waits for it.
             under_way.retain(|digest, task| {
-                let still = missing.contains(digest);
+                let still = wanted.contains(digest);
                 if !still {
                     task.abort();
                 }
                 still
             });
-            for digest in missing {
-                if under_way.contains_key(&digest) {
+            for digest in wanted {
+                if under_way.contains_key(&digest) || self.exchange.repo().path(&digest).is_some() {
                     continue;
                 }
-                if wanted.insert(digest) {
+                if told.insert(digest) {
                     tracing::info!(%digest, "fetching a spore from other nodes");
                 }
                 let (exchange, holders) = (self.exchange.clone(), Arc::clone(&holders));
@@ -102,17 +103,17 @@ impl Fetcher {
         }
     }
 
-    /// What is to run here, of the release that is and of the one that is to come, what this node is to keep for
-    /// others, and isn't in the repo.
-    fn missing(&self, kept: &mut Kept) -> BTreeSet<Digest> {
+    /// What is to run here, of the release that is and of the one that is to come, and what this node is to keep for
+    /// others.
+    fn wanted(&self, kept: &mut Kept) -> BTreeSet<Digest> {
         let decided = self.planner.decided();
-        let mut missing = BTreeSet::new();
+        let mut wanted = BTreeSet::new();
         for (name, app) in &decided.decision.apps {
             let here: Vec<u32> =
                 app.slots.iter().filter(|(_, node)| **node == self.node).map(|(slot, _)| *slot).collect();
             if !here.is_empty() {
-                missing.extend(here.into_iter().map(|slot| app.release_of(slot).digest));
-                missing.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
+                wanted.extend(here.into_iter().map(|slot| app.release_of(slot).digest));
+                wanted.extend(decided.view.plans.get(name).map(|plan| plan.value.release.digest));
             }
         }
         let alive: Vec<NodeName> =
@@ -126,11 +127,10 @@ impl Fetcher {
             let ours =
                 ours.entry(digest).or_insert_with(|| keepers(&digest, among.iter()).contains(&&self.node));
             if *ours {
-                missing.insert(digest);
+                wanted.insert(digest);
             }
         }
-        missing.retain(|digest| self.exchange.repo().path(digest).is_none());
-        missing
+        wanted
     }
 
     /// Those that run it know it best; any other may have it all the same.
