@@ -22,7 +22,8 @@ use tar::Tar;
 
 /// What it is built for: with the C library inside, so that nothing else has to be in the image.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-const FLAGS: &str = "-C target-feature=+crt-static";
+/// In a static program `getrandom` can't look its system call up, and would read `/dev/urandom`, which may be absent.
+const FLAGS: &str = r#"-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom""#;
 /// The name that the image is loaded under, before its tag.
 const NAME: &str = "mycelium/mesh";
 /// Root is the only user: workloads get numbers, and a shell is not there to be logged in to.
