@@ -24,11 +24,15 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn sweep(shared: &Shared) {
+fn sweep(shared: &Arc<Shared>) {
     let links: Vec<_> = shared.table().peers.values().flat_map(|entry| entry.links.clone()).collect();
     for link in links.iter().filter(|link| link.is_open()) {
         if link.unused() >= shared.limits.idle {
-            link.close(wire::CODE_DONE, "nobody used it");
+            if link.is_usable() {
+                shared.spawn(Arc::clone(link).part());
+            } else if !link.is_parting() {
+                link.close(wire::CODE_DONE, "nobody used it");
+            }
         } else if link.stranger.load(Ordering::Relaxed) && link.age() >= shared.limits.stranger_time {
             // whoever has become a member meanwhile stays
             let stranger = shared.is_stranger(&link.peer);

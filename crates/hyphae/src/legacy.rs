@@ -14,9 +14,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::line::{Before, Heir};
-use crate::link::Link;
 use crate::shared::Shared;
-use crate::wire::{self, RETIRE};
+use crate::wire::RETIRE;
 
 /// How long peers may take to acknowledge that they were told. Whoever is later may find its connection replaced with
 /// streams on it.
@@ -58,17 +57,8 @@ pub async fn retire(shared: Arc<Shared>, heirs: Vec<Heir>) {
         table.peers.values().flat_map(|entry| entry.links.clone()).filter(|link| link.is_open()).collect()
     };
     links.iter().for_each(|link| link.release());
-    let told = links.iter().map(|link| timeout(TELLING, tell(link)));
+    let told = links.iter().map(|link| timeout(TELLING, link.tell(RETIRE)));
     let silent = join_all(told).await.into_iter().filter(Result::is_err).count();
     tracing::debug!(peers = links.len(), silent, "peers were sent to the successor");
     heirs.iter().for_each(Heir::told);
-}
-
-/// Says that this end of a connection opens nothing new, and waits until the peer has come to terms with it: then it
-/// drops the stream, which is left without an end for that. That it has the bytes would say less.
-async fn tell(link: &Link) {
-    let Ok(mut send) = link.connection.open_uni().await else { return };
-    // An error is the connection's end, which says the same.
-    let _ = send.write_all(&wire::head(RETIRE)).await;
-    let _ = send.stopped().await;
 }

@@ -1,10 +1,12 @@
 //! One connection to a peer, and what is counted about it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use quinn::{Connection, ConnectionError, TransportErrorCode, VarInt};
+use tokio::time::sleep;
 use types::PublicKey;
 
 use crate::book::canonical;
@@ -13,6 +15,8 @@ use crate::wire;
 
 /// How many streams a peer may have open at first: the transport keeps 80 bytes for each that may be.
 pub const FIRST_STREAMS: u32 = 64;
+/// How often a connection that is about to be closed is looked at for streams that are open still.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A connection that was greeted on both sides.
 pub struct Link {
@@ -23,8 +27,10 @@ pub struct Link {
     pub since: SystemTime,
     /// Whether the peer was a stranger when last asked.
     pub stranger: AtomicBool,
-    /// Whether the peer opens nothing new on it, and takes nothing.
+    /// Whether nothing new begins on it, because the peer said so, or because this end takes leave.
     retired: AtomicBool,
+    /// Whether this end takes leave.
+    parting: AtomicBool,
     /// Whether the peer was told the same of this end.
     released: AtomicBool,
     /// Streams open on it, both ways and one-way ones that carried something lately.
@@ -46,6 +52,7 @@ impl Link {
             since: SystemTime::now(),
             stranger: AtomicBool::new(false),
             retired: AtomicBool::new(false),
+            parting: AtomicBool::new(false),
             released: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             allowed: AtomicU32::new(FIRST_STREAMS),
@@ -66,7 +73,7 @@ impl Link {
         self.is_open() && !self.retired.load(Ordering::SeqCst)
     }
 
-    /// Notes that a successor of the peer takes what is new.
+    /// Notes that nothing new may begin on it.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
     }
@@ -81,6 +88,39 @@ impl Link {
         self.is_usable() && !self.released.load(Ordering::SeqCst)
     }
 
+    /// Says in a word that this end begins nothing new on it, and waits until the peer has come to terms with it: then it
+    /// drops the stream, which is left without an end for that. That it has the bytes would say less.
+    pub async fn tell(&self, word: &str) {
+        let Ok(mut send) = self.connection.open_uni().await else { return };
+        // An error is the connection's end, which says the same.
+        let _ = send.write_all(&wire::head(word)).await;
+        let _ = send.stopped().await;
+    }
+
+    /// Takes leave of a peer that may begin something at the same moment: the peer answers when nothing of its own is open
+    /// on it any more, and then the connection is closed.
+    pub fn part(self: Arc<Self>) -> impl Future<Output = ()> {
+        self.parting.store(true, Ordering::SeqCst);
+        self.retire();
+        async move {
+            self.tell(wire::PART).await;
+            self.settled().await;
+            self.close(wire::CODE_DONE, "nobody used it");
+        }
+    }
+
+    /// Waits until no stream is open on it.
+    pub async fn settled(&self) {
+        while self.active() > 0 && self.is_open() {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whether this end takes leave.
+    pub fn is_parting(&self) -> bool {
+        self.parting.load(Ordering::SeqCst)
+    }
+
     /// Closes it; both sides get to know the reason.
     pub fn close(&self, code: u32, reason: &str) {
         self.connection.close(VarInt::from_u32(code), wire::shorten(reason).as_bytes());
@@ -91,14 +131,20 @@ impl Link {
         self.used.store(self.now(), Ordering::Relaxed);
     }
 
+    /// Holds on to it: it counts as a stream, until it is dropped.
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        self.begin();
+        Hold(Arc::clone(self))
+    }
+
     /// One more stream.
     pub fn begin(&self) {
-        self.active.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::SeqCst);
     }
 
     /// One stream less.
     pub fn end(&self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::SeqCst);
         self.touch();
     }
 
@@ -114,7 +160,7 @@ impl Link {
 
     /// Streams open on it.
     pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
+        self.active.load(Ordering::SeqCst)
     }
 
     /// How long it has not been used; nothing while a stream is open.
@@ -142,6 +188,15 @@ impl Link {
 
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What keeps a connection from being closed as unused.
+pub struct Hold(Arc<Link>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -21,7 +21,7 @@ use crate::outbox::{self, Outbox};
 use crate::protocol::{Kind, Protocol};
 use crate::shared::Shared;
 use crate::table::MOST_DATAGRAMS;
-use crate::wire::{self, DATAGRAM, MAX_DATAGRAM, MAX_MESSAGE, PING, RETIRE};
+use crate::wire::{self, DATAGRAM, MAX_DATAGRAM, MAX_MESSAGE, PART, PING, RETIRE};
 use crate::{
     Config, LearnError, OpenError, Peer, SendError, StartError, Stream, accept, close, dial, doubt, janitor,
     serve,
@@ -170,8 +170,15 @@ impl Overlay {
             return Err(OpenError::Name(protocol.to_owned()));
         }
         let mut lost = OpenError::Closed(peer);
-        for _ in 0..TRIES {
+        let mut tries = 0..TRIES;
+        while !tries.is_empty() {
             let link = dial::link(&self.shared, peer, protocol).await?;
+            let _hold = link.hold();
+            if link.is_open() && !link.is_usable() {
+                // Either end has just taken leave of it.
+                continue;
+            }
+            tries.next();
             match open_on(&link, protocol).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => lost = OpenError::Lost { peer, reason: describe(&error) },
@@ -293,7 +300,10 @@ impl std::fmt::Debug for Overlay {
 fn check(protocols: &BTreeMap<String, Protocol>) -> Result<(), StartError> {
     for (name, protocol) in protocols {
         let datagrams = matches!(protocol.0, Kind::Datagrams(_));
-        if !wire::is_name(name) || name == PING || name == RETIRE || datagrams != (name == DATAGRAM) {
+        if !wire::is_name(name)
+            || [PART, PING, RETIRE].contains(&name.as_str())
+            || datagrams != (name == DATAGRAM)
+        {
             return Err(StartError::Name(name.clone()));
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::link::Link;
 use crate::protocol::Kind;
 use crate::shared::Shared;
-use crate::wire::{self, DATAGRAM, PING, RETIRE};
+use crate::wire::{self, DATAGRAM, PART, PING, RETIRE};
 use crate::{Stream, message};
 
 /// How long a new stream may take to name its protocol.
@@ -107,6 +107,10 @@ async fn messages_of(shared: Arc<Shared>, link: Arc<Link>, mut recv: RecvStream)
     let Ok(Some(protocol)) = timeout(HEAD, head(&mut recv)).await else {
         return link.close(wire::CODE_GARBAGE, "a stream without a protocol");
     };
+    if protocol == PART {
+        link.retire();
+        return link.settled().await;
+    }
     if protocol == RETIRE {
         link.retire();
         tracing::debug!(peer = %link.peer, "a peer hands over to its successor");

@@ -7,7 +7,7 @@
 //! - The first one-way stream of each side is its greeting instead: a zero byte, then eight bytes that are random for
 //!   each start of a node. It says that the gate admitted the other one, and tells a restarted peer from a patient one.
 //! - A one-way stream for `retire`, without a message, says that the connection is for what is open on it alone: another
-//!   run of the same node takes what is new.
+//!   run of the same node takes what is new. One for `part` says that nobody used it, and that it is about to be closed.
 
 /// The version of what is spoken here, whatever the protocol.
 pub const ALPN: &[u8] = b"mycelium/1";
@@ -15,6 +15,8 @@ pub const ALPN: &[u8] = b"mycelium/1";
 pub const PING: &str = "ping";
 /// What a one-way stream names by which a node retires a connection.
 pub const RETIRE: &str = "retire";
+/// And by which it takes leave of one that nobody used.
+pub const PART: &str = "part";
 /// The name under which the gate is asked about datagrams, and under which they are served.
 pub const DATAGRAM: &str = "datagram";
 /// The largest message, in bytes.

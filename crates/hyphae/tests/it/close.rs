@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use crate::outside::udp_ports;
-use crate::support::{Node, ask, connections, introduce, key, until};
+use crate::support::{Node, SOON, ask, connections, introduce, key, until};
 
 /// Tasks counted on a runtime of their own: nothing but the overlays runs there.
 #[test]
@@ -28,10 +28,10 @@ fn closing_leaves_no_task_and_no_socket() {
     assert!(runtime.metrics().num_alive_tasks() > 2);
     let began = Instant::now();
     runtime.block_on(async { tokio::join!(a.close(Duration::ZERO), b.close(Duration::ZERO)) });
-    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert!(runtime.block_on(held.read_u8()).is_err());
     drop(held);
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + SOON;
     while runtime.metrics().num_alive_tasks() > 0 || ports.iter().any(|port| udp_ports().contains(port)) {
         assert!(
             Instant::now() < end,
@@ -60,7 +60,7 @@ fn dropping_the_last_handle_leaves_nothing_either() {
         ask(&a, b.key(), "hi").await.unwrap();
     });
     drop((a, b));
-    let end = Instant::now() + Duration::from_secs(8);
+    let end = Instant::now() + SOON;
     while runtime.metrics().num_alive_tasks() > 0 || udp_ports().contains(&port) {
         assert!(
             Instant::now() < end,
@@ -112,7 +112,7 @@ async fn what_is_under_way_is_given_time() {
     }
     let closing = tokio::spawn({
         let b = b.clone();
-        async move { b.close(Duration::from_secs(10)).await }
+        async move { b.close(SOON).await }
     });
     until("b takes nothing new", || b.send(a.key(), "gossip", Bytes::new()).is_err()).await;
     assert!(!closing.is_finished());

@@ -6,7 +6,7 @@ use hyphae::{Protocol, StartError};
 use tokio::time::timeout;
 
 use crate::rogue::Rogue;
-use crate::support::{Node, ask, until};
+use crate::support::{Node, SOON, ask, until};
 
 #[tokio::test]
 async fn a_length_beyond_the_bound_ends_the_connection() {
@@ -28,7 +28,7 @@ async fn a_stream_without_a_name_is_ended() {
     for head in [&b"\0"[..], b"\xffechoechoecho", b"\x04\xff\xff\xff\xff", b"\x04ECHO"] {
         let (mut send, mut recv) = rogue.connection.open_bi().await.unwrap();
         send.write_all(head).await.unwrap();
-        let error = timeout(Duration::from_secs(5), recv.read_to_end(10)).await.unwrap().unwrap_err();
+        let error = timeout(SOON, recv.read_to_end(10)).await.unwrap().unwrap_err();
         assert!(error.to_string().contains('3'), "{error}");
     }
     // a second greeting is no message stream
@@ -42,12 +42,12 @@ async fn a_stream_without_a_name_is_ended() {
 async fn who_does_not_greet_is_not_waited_for() {
     let b = Node::new(2).limit(|limits| limits.dial = Duration::from_millis(300)).start().await;
     let rogue = Rogue::dial(9, &b, "echo", false).await;
-    let closed = timeout(Duration::from_secs(5), rogue.closed()).await.unwrap();
+    let closed = timeout(SOON, rogue.closed()).await.unwrap();
     assert_eq!(closed, (3, "that was no greeting".to_owned()));
     let rogue = Rogue::dial(9, &b, "echo", false).await;
     let mut hello = rogue.connection.open_uni().await.unwrap();
     hello.write_all(&[b'x'; 100]).await.unwrap();
-    let closed = timeout(Duration::from_secs(5), rogue.closed()).await.unwrap();
+    let closed = timeout(SOON, rogue.closed()).await.unwrap();
     assert_eq!(closed, (3, "that was no greeting".to_owned()));
     assert!(b.peers().is_empty());
     still_serves(&b).await;
@@ -58,13 +58,12 @@ async fn more_streams_than_allowed_are_not_opened() {
     let b = Node::new(2).limit(|limits| limits.streams = 8).start().await;
     let rogue = Rogue::dial(9, &b, "echo", true).await;
     let mut open = Vec::new();
-    while let Ok(stream) = timeout(Duration::from_millis(300), rogue.connection.open_bi()).await {
-        let (mut send, recv) = stream.unwrap();
+    for _ in 0..8 {
+        let (mut send, recv) = timeout(SOON, rogue.connection.open_bi()).await.unwrap().unwrap();
         send.write_all(b"\x04echo").await.unwrap();
         open.push((send, recv));
-        assert!(open.len() <= 8);
     }
-    assert_eq!(open.len(), 8);
+    assert!(timeout(Duration::from_millis(300), rogue.connection.open_bi()).await.is_err());
     until("all are served", || b.peers()[0].streams == 8).await;
     still_serves(&b).await;
 }
@@ -77,14 +76,11 @@ async fn connections_opened_again_and_again_replace_each_other() {
         rogues.push(Rogue::dial(9, &b, "echo", true).await);
     }
     until("one is left", || b.peers()[0].connections == 1).await;
-    let mut superseded = 0;
-    for rogue in &rogues {
-        if let Ok((code, reason)) = timeout(Duration::from_millis(300), rogue.closed()).await {
-            assert_eq!((code, reason.as_str()), (4, "a newer connection took its place"));
-            superseded += 1;
-        }
+    let (last, others) = rogues.split_last().unwrap();
+    for rogue in others {
+        assert_eq!(rogue.closed().await, (4, "a newer connection took its place".to_owned()));
     }
-    assert_eq!(superseded, 5);
+    assert!(last.connection.close_reason().is_none());
     still_serves(&b).await;
 }
 

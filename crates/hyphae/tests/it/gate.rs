@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use types::PublicKey;
 
 use crate::rogue::Rogue;
-use crate::support::{Node, ask, connections, echo, key, last_error, until};
+use crate::support::{Node, SOON, ask, connections, echo, key, last_error, until};
 
 /// Admits key 1 to everything, everybody else to `join` alone.
 fn members_only(peer: &PublicKey, protocol: &str) -> Result<(), String> {
@@ -27,7 +27,7 @@ async fn a_stranger_is_refused_at_once_and_told_why() {
     stranger.learn(b.key(), b.addresses()).unwrap();
     let began = Instant::now();
     let error = stranger.open(b.key(), "echo").await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     let reason = "you are no member of this mesh".to_owned();
     assert_eq!(error, OpenError::Refused { peer: b.key(), reason });
     assert_eq!(stranger.ping(b.key()).await, Err(error));
@@ -97,7 +97,7 @@ async fn strangers_are_few_and_do_not_stay() {
     );
     for stream in streams {
         let mut stream = stream.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_u8());
+        let ended = tokio::time::timeout(2 * SOON, stream.read_u8());
         let error = ended.await.unwrap().unwrap_err();
         assert_eq!(error.to_string(), "it refused: a stranger may not stay longer");
     }

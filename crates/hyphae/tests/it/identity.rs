@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use types::PublicKey;
 
 use crate::rogue::{self, Rogue, certified, client, client_counting, quic};
-use crate::support::{Node, ask, key, loopback};
+use crate::support::{Node, SOON, ask, key, loopback};
 
 #[tokio::test]
 async fn an_address_where_somebody_else_answers_is_passed_over_and_named() {
@@ -21,7 +21,7 @@ async fn an_address_where_somebody_else_answers_is_passed_over_and_named() {
     let error = a.open(key(2), "echo").await.unwrap_err();
     let reason = format!("{at} answers as {}", key(3));
     assert_eq!(error, OpenError::Lost { peer: key(2), reason });
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert!(other.peers().is_empty(), "{:?}", other.peers());
 
     // beside it the right one, wherever it stands in the book
@@ -61,7 +61,7 @@ async fn silent_addresses_do_not_delay_the_one_that_answers() {
     a.learn(b.key(), &addresses).unwrap();
     let began = Instant::now();
     assert_eq!(ask(&a, b.key(), "found").await.unwrap(), "found");
-    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn who_dials_with_a_key_that_it_does_not_have_never_meets_the_gate() {
     for config in [client(certified(1, 9), "echo"), anonymous] {
         // the one who dials has done its part before the other one looks at it
         let Ok(connection) = dial(config).await else { continue };
-        let error = timeout(Duration::from_secs(5), connection.closed()).await.unwrap();
+        let error = timeout(SOON, connection.closed()).await.unwrap();
         assert!(matches!(&error, quinn::ConnectionError::ConnectionClosed(_)), "{error}");
     }
     assert_eq!(*asked.lock().unwrap(), []);
@@ -157,9 +157,15 @@ async fn a_peer_whose_address_changes_under_it_is_followed() {
     let before = b.peers()[0].address;
     rogue.endpoint.rebind(UdpSocket::bind(loopback(0)).unwrap()).unwrap();
     send.write_all(b"two").await.unwrap();
-    timeout(Duration::from_secs(5), recv.read_exact(&mut answer)).await.unwrap().unwrap();
+    timeout(SOON, recv.read_exact(&mut answer)).await.unwrap().unwrap();
     assert_eq!(&answer, b"two");
-    let after = b.peers()[0].address;
-    assert_eq!(after, Some(rogue.endpoint.local_addr().unwrap()));
+    let after = Some(rogue.endpoint.local_addr().unwrap());
     assert_ne!(before, after);
+    // On a busy machine the new path may be tried more than once.
+    let began = Instant::now();
+    while b.peers()[0].address != after {
+        assert!(began.elapsed() < SOON, "{:?}", b.peers());
+        send.write_all(b"two").await.unwrap();
+        recv.read_exact(&mut answer).await.unwrap();
+    }
 }

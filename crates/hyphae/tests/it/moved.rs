@@ -6,7 +6,7 @@ use hyphae::Overlay;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
-use crate::support::{Node, ask, connections, introduce, key, last_error, until};
+use crate::support::{Node, SOON, ask, connections, introduce, key, last_error, until};
 
 /// A node that can be killed: its runtime goes, with its sockets and without a word to anybody.
 struct Mortal {
@@ -35,7 +35,7 @@ impl Drop for Mortal {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_killed_and_back_on_another_port_is_found_within_a_second_of_the_news() {
+async fn a_peer_killed_and_back_on_another_port_is_found_with_the_news() {
     let a = Node::new(1).start().await;
     let b = Mortal::start(Node::new(2)).await;
     a.learn(key(2), b.overlay().addresses()).unwrap();
@@ -51,7 +51,7 @@ async fn a_peer_killed_and_back_on_another_port_is_found_within_a_second_of_the_
     let began = Instant::now();
     a.learn(key(2), b.overlay().addresses()).unwrap();
     assert_eq!(ask(&a, key(2), "after").await.unwrap(), "after");
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(a.peers()[0].address, Some(b.overlay().addresses()[0]));
     let mut rest = Vec::new();
     assert!(cut.read_to_end(&mut rest).await.is_err(), "what was open broke");
@@ -59,7 +59,7 @@ async fn a_peer_killed_and_back_on_another_port_is_found_within_a_second_of_the_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dial_to_the_old_address_starts_again_with_the_news() {
-    let a = Node::new(1).limit(|limits| limits.dial = Duration::from_secs(10)).start().await;
+    let a = Node::new(1).limit(|limits| limits.dial = 2 * SOON).start().await;
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     a.learn(key(2), &[silent.local_addr().unwrap()]).unwrap();
     let waiting = tokio::spawn({
@@ -67,13 +67,13 @@ async fn a_dial_to_the_old_address_starts_again_with_the_news() {
         async move { ask(&a, key(2), "found").await }
     });
     // the first packet of the dial is out
-    silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    silent.set_read_timeout(Some(2 * SOON)).unwrap();
     tokio::task::spawn_blocking(move || silent.recv(&mut [0; 2_000]).map(|_| silent)).await.unwrap().unwrap();
     let b = Node::new(2).start().await;
     let began = Instant::now();
     a.learn(key(2), b.addresses()).unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), "found");
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,7 +94,7 @@ async fn a_peer_is_found_although_another_node_took_its_old_address() {
     let began = Instant::now();
     a.learn(key(2), b.addresses()).unwrap();
     assert_eq!(ask(&a, key(2), "after").await.unwrap(), "after");
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     a.learn(key(3), usurper.addresses()).unwrap();
     assert_eq!(ask(&a, key(3), "me too").await.unwrap(), "me too");
 }
@@ -114,14 +114,14 @@ async fn a_restarted_peer_that_dials_replaces_its_dead_connection_at_once() {
     assert!(cut.read_u8().await.is_err());
     // a uses the peer's new connection: it was told no new address
     assert_eq!(ask(&a, key(2), "welcome").await.unwrap(), "welcome");
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_vanished_is_noticed() {
     let quick = |limits: &mut hyphae::Limits| {
         limits.keep_alive = Duration::from_millis(200);
-        limits.dead = Duration::from_millis(800);
+        limits.dead = Duration::from_secs(3);
         limits.dial = Duration::from_millis(500);
     };
     let a = Node::new(1).limit(quick).start().await;
@@ -130,14 +130,14 @@ async fn a_peer_that_vanished_is_noticed() {
     ask(&a, key(2), "hi").await.unwrap();
     let address = b.overlay().addresses()[0];
     // kept alive as long as it lives, although nobody uses it
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(connections(&a, key(2)), 1);
 
     drop(b);
     let mut stream = a.open(key(2), "echo").await.unwrap();
     let began = Instant::now();
     assert!(stream.read_u8().await.is_err());
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     until("it is out of the pool", || connections(&a, key(2)) == 0).await;
     assert!(last_error(&a, key(2)).contains("nothing came from it any more"), "{}", last_error(&a, key(2)));
     let error = a.open(key(2), "echo").await.unwrap_err();
@@ -161,7 +161,7 @@ async fn a_peer_that_is_said_to_be_dead_is_given_up_soon_unless_it_speaks() {
     a.doubt(&key(2));
     a.doubt(&key(3));
     assert!(gone.read_u8().await.is_err());
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     well.write_u8(2).await.unwrap();
     assert_eq!(well.read_u8().await.unwrap(), 2);
     assert_eq!(connections(&a, key(3)), 1);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyphae::{LearnError, OpenError, Overlay, StartError};
 
-use crate::support::{Node, ask, connections, introduce, key, last_error, until};
+use crate::support::{Node, SOON, ask, connections, introduce, key, last_error, until};
 
 #[tokio::test]
 async fn two_nodes_talk_both_ways_over_one_connection() {
@@ -20,9 +20,9 @@ async fn two_nodes_talk_both_ways_over_one_connection() {
     let peer = &peers[0];
     assert_eq!((peer.key, peer.address), (b.key(), Some(b.addresses()[0])));
     assert!(peer.sent > 1_000 && peer.received > 1_000, "{peer:?}");
-    assert!(peer.rtt.is_some_and(|rtt| rtt < Duration::from_secs(1)) && peer.since.is_some(), "{peer:?}");
+    assert!(peer.rtt.is_some_and(|rtt| rtt < SOON) && peer.since.is_some(), "{peer:?}");
     assert_eq!(peer.error, None);
-    assert!(a.ping(b.key()).await.unwrap() < Duration::from_secs(1));
+    assert!(a.ping(b.key()).await.unwrap() < SOON);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn dials_from_both_sides_at_once_end_in_connections_that_work() {
         while began.elapsed() < Duration::from_millis(60) || connections(&a, b.key()) != 1 {
             let (from_a, from_b) = tokio::join!(ask(&a, b.key(), "a"), ask(&b, a.key(), "b"));
             assert_eq!((from_a.unwrap(), from_b.unwrap()), ("a".into(), "b".into()), "round {round}");
-            assert!(began.elapsed() < Duration::from_secs(5), "both connections are kept in use");
+            assert!(began.elapsed() < SOON, "both connections are kept in use");
         }
         tokio::join!(a.close(Duration::ZERO), b.close(Duration::ZERO));
     }
@@ -92,6 +92,23 @@ async fn an_idle_connection_is_closed_and_made_anew_when_needed() {
     assert_eq!(connections(&a, b.key()), 1);
     drop(stream);
     until("it lets go again", || connections(&a, b.key()) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_begins_while_an_idle_connection_is_closed_is_answered() {
+    let idle = Duration::from_millis(20);
+    let short = |limits: &mut hyphae::Limits| limits.idle = idle;
+    let pairs = (0..16_u8).map(|pair| async move {
+        let (a, b) = (Node::new(2 * pair).limit(short), Node::new(2 * pair + 1).limit(short));
+        let (a, b) = (a.start().await, b.start().await);
+        a.learn(b.key(), b.addresses()).unwrap();
+        for round in 0..40_u32 {
+            // around the moments at which the other end looks whether it is used
+            tokio::time::sleep(idle + Duration::from_micros(u64::from(round) * 500)).await;
+            assert_eq!(ask(&a, b.key(), "hi").await.unwrap(), "hi", "round {round}");
+        }
+    });
+    futures_util::future::join_all(pairs).await;
 }
 
 #[tokio::test]

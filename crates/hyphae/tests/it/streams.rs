@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyphae::Protocol;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Node, ask, echo, key, until};
+use crate::support::{Node, SOON, ask, echo, key, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_megabytes_come_back_intact() {
@@ -45,7 +45,7 @@ async fn a_thousand_streams_are_open_at_once() {
     a.learn(b.key(), b.addresses()).unwrap();
     let mut streams = Vec::new();
     for _ in 0..1_000 {
-        let opened = tokio::time::timeout(Duration::from_secs(20), a.open(b.key(), "echo")).await;
+        let opened = tokio::time::timeout(2 * SOON, a.open(b.key(), "echo")).await;
         streams.push(opened.expect("the peer allows no more").unwrap());
     }
     for (n, stream) in streams.iter_mut().enumerate() {
@@ -70,7 +70,7 @@ async fn more_streams_than_the_peer_allows_wait() {
     tokio::pin!(third);
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut third).await.is_err());
     drop(first);
-    assert!(tokio::time::timeout(Duration::from_secs(5), third).await.unwrap().is_ok());
+    assert!(tokio::time::timeout(SOON, third).await.unwrap().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

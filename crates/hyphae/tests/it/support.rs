@@ -10,6 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use types::PublicKey;
 use zeroize::Zeroizing;
 
+/// What is told, and not found out by waiting for a limit, takes less than this on the busiest machine.
+pub const SOON: Duration = Duration::from_secs(30);
+
+fn patient() -> Limits {
+    Limits { dial: 2 * SOON, dead: 2 * SOON, idle: 4 * SOON, ..Limits::default() }
+}
+
 /// How a test builds an overlay.
 pub struct Node {
     seed: u8,
@@ -20,11 +27,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// With the key of `seed`, on a free port of loopback, with an `echo`.
+    /// With the key of `seed`, on a free port of loopback, with an `echo`. Nothing is given up before [`SOON`] is over.
     pub fn new(seed: u8) -> Self {
         let protocols = BTreeMap::from([("echo".to_owned(), Protocol::streams(echo))]);
         let gate = Arc::new(|_: &PublicKey, _: &str| Ok(()));
-        Self { seed, listen: vec![loopback(0)], gate, protocols, limits: Limits::default() }
+        Self { seed, listen: vec![loopback(0)], gate, protocols, limits: patient() }
     }
 
     pub fn listen(mut self, listen: &[SocketAddr]) -> Self {
@@ -100,7 +107,7 @@ pub async fn ask(overlay: &Overlay, peer: PublicKey, text: &str) -> std::io::Res
 
 /// Waits until something holds.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < end, "it never came: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
