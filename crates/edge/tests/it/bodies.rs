@@ -1,8 +1,6 @@
 //! Bodies both ways: lengths, chunks, streams, old clients, early answers.
 
-use std::time::Duration;
-
-use crate::support::{Raw, backend, canned, echo, edge};
+use crate::support::{PATIENCE, Raw, backend, canned, echo, edge};
 
 #[tokio::test]
 async fn bodies_of_every_size_arrive_whole_both_ways() {
@@ -196,7 +194,7 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
         let mut client = Raw::connect(addr).await;
         client.send(b"POST /app/ HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n").await;
         client.send(&[b'x'; 100_000]).await;
-        let reply = tokio::time::timeout(Duration::from_secs(5), client.message()).await.unwrap();
+        let reply = tokio::time::timeout(PATIENCE, client.message()).await.unwrap();
         if let Some(reply) = reply {
             assert!([413, 502].contains(&reply.status()), "{}", reply.head);
             assert_eq!(reply.field("connection"), Some("close"));

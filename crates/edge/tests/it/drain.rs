@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use edge::{Edge, Listen, Target};
 
-use crate::support::{Flag, LOCAL, Raw, app, backend, config, echo, edge, eventually, table, target};
+use crate::support::{
+    Flag, LOCAL, PATIENCE, Raw, app, backend, config, echo, edge, eventually, table, target,
+};
 
 /// A replica that notices requests which come after it was declared drained.
 struct Replica {
@@ -131,14 +133,14 @@ async fn a_drain_waits_for_an_open_request_and_for_nothing_else() {
 #[tokio::test]
 async fn an_idle_pooled_connection_is_closed_at_once() {
     let replica = Replica::start("r").await;
-    let edge = Edge::new(config(1));
+    let mut config = config(1);
+    config.limits.pool_idle = 10 * PATIENCE;
+    let edge = Edge::new(config);
     let addr = edge.start(Listen::Bind(LOCAL.parse().unwrap())).unwrap();
     edge.routes().set(&table(&[("app", std::slice::from_ref(&replica.target))]));
     Raw::connect(addr).await.get("/app/").await;
     assert_eq!(replica.open.load(Ordering::SeqCst), 1);
     edge.routes().drained("r").await;
     let open = replica.open.clone();
-    let began = std::time::Instant::now();
     eventually("it is closed", || open.load(Ordering::SeqCst) == 0).await;
-    assert!(began.elapsed() < Duration::from_secs(2));
 }

@@ -15,7 +15,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{LOCAL, Raw, app, backend, config, echo, edge, eventually, nobody, table, target};
+use crate::support::{
+    LOCAL, PATIENCE, Raw, app, backend, config, echo, edge, eventually, nobody, table, target,
+};
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -252,7 +254,7 @@ async fn a_stop_says_goaway_and_finishes_what_is_open() {
     let (sender, body) = channel();
     let mut response = client.send_request(request("POST", addr, "/app/x", body)).await.unwrap();
     let stopping = edge.clone();
-    let stopped = tokio::spawn(async move { stopping.stop(Duration::from_secs(10)).await });
+    let stopped = tokio::spawn(async move { stopping.stop(PATIENCE).await });
     eventually("it stops to listen", || std::net::TcpStream::connect(addr).is_err()).await;
     sender.send(Frame::data(Bytes::from_static(b"last"))).await.unwrap();
     assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "last");
@@ -268,8 +270,8 @@ async fn a_client_that_takes_nothing_is_dropped_and_a_slow_workload_is_not() {
     let body = "x".repeat(8 << 20);
     let large = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let limits = edge::Limits {
-        rate_grace: Duration::from_millis(100),
-        idle: Duration::from_millis(100),
+        rate_grace: Duration::from_millis(700),
+        idle: Duration::from_millis(700),
         min_rate: 100_000,
         ..Default::default()
     };
@@ -281,7 +283,7 @@ async fn a_client_that_takes_nothing_is_dropped_and_a_slow_workload_is_not() {
     let slow = |mut raw: Raw, _| async move {
         raw.message().await;
         for piece in ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", "o", "k"] {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             raw.send(piece.as_bytes()).await;
         }
     };

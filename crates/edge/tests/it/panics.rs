@@ -5,7 +5,6 @@
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use edge::{Edge, Listen};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -17,7 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::http2::{get, http2_over};
-use crate::support::{LOCAL, Raw, config, echo, eventually, nobody, table, target};
+use crate::support::{LOCAL, PATIENCE, Raw, config, echo, eventually, nobody, table, target};
 
 /// The server name, and the endpoint, at which somebody panics.
 const PANIC: &str = "panic";
@@ -75,7 +74,7 @@ async fn connect(
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect(addr).await.unwrap();
     let name = name.to_owned().try_into().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), client.connect(name, tcp)).await.unwrap()
+    tokio::time::timeout(PATIENCE, client.connect(name, tcp)).await.unwrap()
 }
 
 #[tokio::test]
@@ -112,7 +111,7 @@ async fn a_panic_in_a_handshake_ends_one_connection() {
     Raw::new(connect(addr, &client, "localhost").await.unwrap()).get("/app/3").await.echoed();
     eventually("only one is left", || edge.stats().connections == 1).await;
     drop(before);
-    assert_eq!(edge.stop(Duration::from_secs(10)).await, 0, "the worker ends as it is told to");
+    assert_eq!(edge.stop(PATIENCE).await, 0, "the worker ends as it is told to");
 }
 
 #[tokio::test]
@@ -138,5 +137,5 @@ async fn a_panic_in_a_request_ends_one_connection() {
     eventually("the others are left", || edge.stats().connections == 2).await;
     edge.routes().drained(PANIC).await;
     drop((before, multiplexed));
-    assert_eq!(edge.stop(Duration::from_secs(10)).await, 0, "the worker ends as it is told to");
+    assert_eq!(edge.stop(PATIENCE).await, 0, "the worker ends as it is told to");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use edge::{Edge, EdgeError, Listen};
 
-use crate::support::{Flag, LOCAL, Raw, config, echo, edge, eventually, table, target};
+use crate::support::{Flag, LOCAL, PATIENCE, Raw, config, echo, edge, eventually, table, target};
 
 /// Asks without end; connects anew when told that the connection ends. Returns how many were answered.
 async fn keep_asking(addr: std::net::SocketAddr, stop: Flag) -> usize {
@@ -38,7 +38,7 @@ async fn a_second_edge_takes_over_without_a_failed_request() {
         for listening in edge.listeners().unwrap() {
             assert_eq!(next.start(Listen::Adopt(listening.sockets)).unwrap(), addr);
         }
-        assert_eq!(edge.stop(Duration::from_secs(5)).await, 0);
+        assert_eq!(edge.stop(PATIENCE).await, 0);
         edge = next;
         let answered = || edge.stats().apps.values().map(edge::AppStats::requests).sum::<u64>();
         eventually("the new one answers", || answered() > 50).await;
@@ -57,7 +57,7 @@ async fn idle_connections_get_a_last_request_and_then_end() {
     let mut unused = Raw::connect(addr).await;
     unused.get("/app/").await;
     let stopping = edge.clone();
-    let stopped = tokio::spawn(async move { stopping.stop(Duration::from_millis(600)).await });
+    let stopped = tokio::spawn(async move { stopping.stop(Duration::from_secs(3)).await });
     eventually("it stops to listen", || std::net::TcpStream::connect(addr).is_err()).await;
     let reply = used.get("/app/").await;
     assert_eq!((reply.status(), reply.field("connection")), (200, Some("close")));
@@ -76,7 +76,7 @@ async fn what_does_not_end_is_cut_and_counted() {
     eventually("it is open", || edge.stats().connections == 1).await;
     let began = Instant::now();
     assert_eq!(edge.stop(Duration::from_millis(80)).await, 1);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < PATIENCE);
     assert_eq!(client.rest().await, b"");
 }
 
@@ -94,7 +94,7 @@ async fn idle_connections_need_not_stay_as_long_as_open_requests_may() {
             async move { stopping.stop_after(Duration::from_millis(50), Duration::from_secs(60)).await },
         );
     assert_eq!(idle.rest().await, b"");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     assert!(!stopped.is_finished());
     open.send(b"y").await;
     assert_eq!(stopped.await.unwrap(), 0);

@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use types::AppName;
 
 pub const LOCAL: &str = "127.0.0.1:0";
+/// What should come comes within this time on the busiest machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn app(name: &str) -> AppName {
     AppName::new(name).unwrap()
@@ -166,10 +168,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await
     }
 
-    /// Reads more; `false` at the end, or when nothing came in 10 s.
+    /// Reads more; `false` at the end, or when nothing came for [`PATIENCE`].
     pub async fn more(&mut self) -> bool {
-        let read =
-            tokio::time::timeout(Duration::from_secs(10), self.stream.read_buf(&mut self.buffer)).await;
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await;
         matches!(read, Ok(Ok(n)) if n > 0)
     }
 
@@ -237,11 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 }
 
-/// Waits until `holds`, at most 10 s, looking at each turn of the runtime.
+/// Waits until `holds`, for [`PATIENCE`] at most, looking at each turn of the runtime.
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    let end = tokio::time::Instant::now() + PATIENCE;
     while !holds() {
-        assert!(tokio::time::Instant::now() < end, "not within 10 s: {what}");
+        assert!(tokio::time::Instant::now() < end, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -69,7 +69,7 @@ async fn http1_and_http2_over_tls() {
 
 #[tokio::test]
 async fn handshakes_that_do_not_end_are_dropped_and_plain_http_is_refused() {
-    let limits = Limits { head_time: Duration::from_millis(60), ..Limits::default() };
+    let limits = Limits { head_time: Duration::from_secs(3), ..Limits::default() };
     let (edge, addr, connector) = edge_over_tls(limits).await;
     let mut silent = Raw::connect(addr).await;
     assert!(!silent.more().await);
