@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use soul::{Answer, Chain, Request, Roots, Welcome};
+use tokio::time::timeout;
 use types::{PublicKey, Signer as _};
 
 use super::{Network, admission};
@@ -48,7 +49,17 @@ pub(super) async fn follow(network: &Network) {
             }
             (Ok(_), _) => return std::future::pending().await,
         };
-        tokio::time::sleep(pause).await;
+        // Whoever was cut off from all issuers needs not wait once one is there again.
+        let _ = timeout(pause, issuer_comes(network)).await;
+    }
+}
+
+/// Waits until an issuer answers that doesn't answer now.
+async fn issuer_comes(network: &Network) {
+    let mut changes = network.desk.fabric.subscribe();
+    let before = issuers(network);
+    while issuers(network).iter().all(|issuer| before.contains(issuer)) {
+        changes.changed().await;
     }
 }
 
