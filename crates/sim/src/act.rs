@@ -43,6 +43,9 @@ impl World {
 
     /// Has a node look at its records in a moment.
     pub(crate) fn look_soon(&mut self, node: usize) {
+        if !self.planning {
+            return;
+        }
         let life = self.nodes[node].life;
         let Some(mind) = self.nodes[node].mind() else { return };
         if !std::mem::replace(&mut mind.looking, true) {
@@ -56,14 +59,13 @@ impl World {
         let Some(running) = &mut self.nodes[node].running else { return };
         let Some(mind) = &mut running.mind else { return };
         mind.looking = false;
-        let view = running.core.view(&types::Namespace::default());
         let decided = |mind: &Mind, (app, generation): &(types::AppName, u64)| {
             mind.decision.apps.get(app).is_some_and(|decided| decided.generation == *generation)
         };
         let before = self.applying.as_ref().is_some_and(|plan| decided(mind, plan));
-        let told = mind.look(&view);
+        let told = mind.look(&running.core, &mut self.decisions);
         if !before && self.applying.as_ref().is_some_and(|plan| decided(mind, plan)) {
-            self.applied = Some(self.now);
+            self.applied = (self.applied.0 + 1, self.now);
         }
         if let Some(world) = told {
             self.tell(node, Input::World(world));

@@ -23,6 +23,7 @@ mod node;
 mod planning;
 mod queue;
 mod records;
+mod starve;
 mod table;
 mod trace;
 mod watch;

@@ -2,6 +2,7 @@
 //! Dies with the node's process.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use agent::{Adoption, Core, Now, PlanNote, Timing};
 use cortex::{Decision, Planned};
 use fabric::View;
 use fabric::net::{Event, Liveness};
-use types::{Digest, NodeName, Timestamp};
+use types::{Digest, Namespace, NodeName, Timestamp};
 
 /// Long waits would add nothing but steps in which nothing happens.
 fn timing() -> Timing {
@@ -29,6 +30,29 @@ pub(crate) struct Mind {
     /// What the decision was derived from: the version of the view, and whether liveness has changed since.
     seen: Option<u64>,
     told: Option<agent::World>,
+}
+
+/// Decisions that were made lately. All nodes that know the same decide the same, so that a thousand nodes needn't each
+/// work it out; but where that is what is tested.
+pub(crate) struct Decisions {
+    kept: Option<BTreeMap<(u64, u64), Arc<Decision>>>,
+}
+
+/// So many are kept.
+const MAX_KEPT: usize = 1_000;
+
+impl Decisions {
+    pub(crate) fn new(shared: bool) -> Self {
+        Self { kept: shared.then(BTreeMap::new) }
+    }
+
+    fn of(&mut self, input: impl FnOnce() -> (u64, u64), decide: impl FnOnce() -> Decision) -> Arc<Decision> {
+        let Some(kept) = &mut self.kept else { return Arc::new(decide()) };
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        Arc::clone(kept.entry(input()).or_insert_with(|| Arc::new(decide())))
+    }
 }
 
 impl Mind {
@@ -74,12 +98,13 @@ impl Mind {
     }
 
     /// Decides anew where something has changed; what the reconciler is to be told.
-    pub(crate) fn look(&mut self, view: &View) -> Option<agent::World> {
+    pub(crate) fn look(&mut self, store: &fabric::Core, decisions: &mut Decisions) -> Option<agent::World> {
+        let view = &store.view(&Namespace::default());
         if self.seen == Some(view.version) {
             return None;
         }
         self.seen = Some(view.version);
-        self.decision = Arc::new(cortex::decide(&self.world(view)));
+        self.decision = decisions.of(|| self.input(store, view), || cortex::decide(&self.world(view)));
         let note = |(app, entry): (&types::AppName, &fabric::Entry<genome::Plan>)| {
             let decided = self.decision.apps.get(app);
             let fallback = decided.and_then(|decided| decided.fallback.clone());
@@ -99,6 +124,15 @@ impl Mind {
         }
         self.told = Some(told.clone());
         Some(told)
+    }
+
+    /// What a decision follows from, as a number: the records, and which nodes take work.
+    fn input(&self, store: &fabric::Core, view: &View) -> (u64, u64) {
+        let mut working = std::hash::DefaultHasher::new();
+        let nodes = view.nodes.keys().filter(|node| self.liveness.takes_work(node));
+        nodes.for_each(|node| node.hash(&mut working));
+        let number = |id: Digest| id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+        (store.ids().map(number).fold(0, u64::wrapping_add), working.finish())
     }
 
     fn world<'a>(&self, view: &'a View) -> cortex::World<'a> {

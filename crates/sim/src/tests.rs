@@ -129,14 +129,15 @@ fn a_large_mesh_sends_a_record_once_and_asks_past_the_dead() {
 #[test]
 fn figures_stay_within_their_bars() {
     let figures =
-        Measure { nodes: 40, seed: 9, samples: 10, idle: 60 * SECOND, starved: 60 * SECOND }.run().unwrap();
+        Measure { nodes: 40, seed: 9, samples: 10, idle: 60 * SECOND, starved: 120 * SECOND }.run().unwrap();
     assert!(figures.published.iter().all(|time| time.as_millis() <= 50), "{figures}");
     assert!(figures.killed.iter().all(|time| *time <= 5 * SECOND), "{figures}");
     assert!(figures.joined.iter().all(|time| *time <= SECOND), "{figures}");
     assert!(figures.healed <= 35 * SECOND && figures.healed_bytes < 1_000_000, "{figures}");
     assert!(figures.idle < 2000.0 && figures.false_deaths == 0, "{figures}");
     assert!(figures.bereft.iter().all(|time| *time <= SECOND), "{figures}");
-    assert!(figures.accused.0 * 50 <= figures.accused.1, "{figures}");
+    let (guarded, unguarded) = figures.accused;
+    assert!(unguarded >= 50 && guarded * 50 <= unguarded, "{figures}");
 }
 
 /// A cut in one direction only is no death as long as others can ask.

@@ -14,6 +14,7 @@ use types::{AppName, Digest, Namespace};
 use crate::keeper::Nature;
 use crate::keys;
 use crate::links::{Links, Weather};
+use crate::mind::Decisions;
 use crate::node::{Node, Running};
 use crate::queue::Queue;
 use crate::trace::Trace;
@@ -106,14 +107,17 @@ pub struct World {
     pub(crate) doubles: Doubles,
     /// Bytes sent by all nodes, by class.
     pub(crate) sent: BTreeMap<Class, (u64, u64)>,
-    /// What nodes were told of members since this was emptied: when, who, what.
+    /// What nodes were told of members other than that they came, since this was emptied: when, who, what.
     pub(crate) events: Vec<(Duration, usize, Event)>,
     pub(crate) offences: Vec<(usize, PeerId, String)>,
     /// What releases are like; the others are good.
     pub(crate) natures: BTreeMap<Digest, Nature>,
-    /// For measuring: the plan that is watched for, and when a node decided upon it last.
+    pub(crate) decisions: Decisions,
+    /// Whether nodes look at their records.
+    pub(crate) planning: bool,
+    /// For measuring: the plan that is watched for, how many nodes decided upon it, and when the last did.
     pub(crate) applying: Option<(AppName, u64)>,
-    pub(crate) applied: Option<Duration>,
+    pub(crate) applied: (usize, Duration),
     /// For measuring: when each node stored the record that is watched for.
     pub(crate) stored: BTreeMap<Digest, BTreeMap<usize, Duration>>,
 }
@@ -142,7 +146,9 @@ impl World {
             offences: Vec::new(),
             natures: BTreeMap::new(),
             applying: None,
-            applied: None,
+            applied: (0, Duration::ZERO),
+            decisions: Decisions::new(!config.watched),
+            planning: true,
             stored: BTreeMap::new(),
             nodes,
         }
@@ -370,7 +376,10 @@ impl World {
                 if self.nodes[node].mind().is_some_and(|mind| mind.note(&event)) {
                     self.look_soon(node);
                 }
-                self.events.push((self.now, node, event));
+                // ten thousand nodes that meet each other would be a hundred million
+                if !matches!(event, Event::Up(_)) {
+                    self.events.push((self.now, node, event));
+                }
             }
             Output::Stored(receipt) => {
                 self.note_stored(node, receipt.id);
