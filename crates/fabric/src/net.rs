@@ -171,7 +171,7 @@ impl Net {
 
     /// Who is here, ourselves not included, in the order of their keys.
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Peer> {
-        self.members.up.values().map(|(peer, _)| peer)
+        self.members.up.peers()
     }
 
     /// Who doesn't answer, each with whether that counts for placement already.

@@ -199,7 +199,7 @@ impl Net {
     }
 
     fn came(&mut self, peer: &Peer) {
-        self.tree.came(peer.id);
+        self.tree.came(&peer.id, self.members.up.len());
         let addresses = peer.addresses().to_vec();
         self.out.push(Output::Learn { peer: peer.id, addresses });
         self.out.push(Output::Member(Event::Up(peer.clone())));
@@ -211,7 +211,7 @@ impl Net {
         if !peer.leaving {
             self.timers.add(self.now + SETTLE, Due::Settle(peer.id, peer.generation));
         }
-        self.tree.went(&peer.id);
+        self.tree.went(&peer.id, self.members.up.ids());
         let id: PeerId = peer.id;
         self.returned.retain(|one| *one != id);
     }

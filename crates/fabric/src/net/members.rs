@@ -7,6 +7,7 @@
 //! under a higher generation.
 
 mod compare;
+mod up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -16,13 +17,14 @@ use foca::{Foca, NoCustomBroadcast, OwnedNotification, PeriodicParams};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
-use types::{Digest, Timestamp};
+use types::Timestamp;
 
 use super::envelope::MAX_DATAGRAM;
 use super::output::Offence;
 use super::peer::{Peer, PeerId};
 use super::store::Store;
 use super::swim::{Codec, sift};
+use up::Up;
 
 /// Every node probes one other so often: one death in a hundred goes five times unnoticed.
 const PROBE: Duration = Duration::from_millis(400);
@@ -72,8 +74,7 @@ pub(super) struct Lost {
 pub(super) struct Members {
     swim: Foca<Peer, Codec, StdRng, NoCustomBroadcast>,
     rng: StdRng,
-    /// Who is here, each with what it adds to a digest.
-    pub(super) up: BTreeMap<PeerId, (Peer, u64)>,
+    pub(super) up: Up,
     pub(super) lost: BTreeMap<PeerId, Lost>,
     /// Whom we were told to meet.
     pub(super) seeds: BTreeSet<PeerId>,
@@ -89,7 +90,7 @@ impl Members {
         Self {
             swim: Foca::new(me, config(1), rng, Codec),
             rng: own,
-            up: BTreeMap::new(),
+            up: Up::new(),
             lost: BTreeMap::new(),
             seeds: BTreeSet::new(),
             effects: Effects::default(),
@@ -103,7 +104,7 @@ impl Members {
     }
 
     pub(super) fn is_up(&self, peer: &PeerId) -> bool {
-        self.up.contains_key(peer)
+        self.up.get(peer).is_some()
     }
 
     /// A datagram of SWIM.
@@ -162,11 +163,11 @@ impl Members {
         match news {
             OwnedNotification::MemberUp(peer) => {
                 self.lost.remove(&peer.id);
-                self.up.insert(peer.id, (peer.clone(), weight(peer)));
+                self.up.insert(peer.clone());
                 self.scale();
             }
             OwnedNotification::Rename(_, peer) if self.is_up(&peer.id) => {
-                self.up.insert(peer.id, (peer.clone(), weight(peer)));
+                self.up.insert(peer.clone());
             }
             OwnedNotification::MemberDown(peer) => {
                 self.up.remove(&peer.id);
@@ -188,7 +189,7 @@ impl Members {
         let count = absent.max(self.lost.len() + strange);
         #[expect(clippy::cast_precision_loss, reason = "a mesh has few members")]
         let share = count as f64 / (self.up.len() + 1) as f64;
-        if !self.up.is_empty() && !self.rng.random_bool((0.4 * share).min(1.0)) {
+        if self.up.len() > 0 && !self.rng.random_bool((0.4 * share).min(1.0)) {
             return None;
         }
         let all =
@@ -198,7 +199,7 @@ impl Members {
     }
 
     pub(super) fn random(&mut self) -> Option<PeerId> {
-        self.up.keys().copied().choose(&mut self.rng)
+        self.up.ids().choose(&mut self.rng)
     }
 
     /// Has those leave whom the mesh doesn't admit any more. The overlay cuts their links at once, by itself.
@@ -206,9 +207,9 @@ impl Members {
         let admitted = |peer: &Peer| peer.name().is_some_and(|name| store.admits(name, &peer.id));
         let gone: Vec<foca::Member<Peer>> = self
             .up
-            .values()
-            .filter(|(peer, _)| !admitted(peer))
-            .map(|(peer, _)| foca::Member::new(peer.clone(), 0, foca::State::Down))
+            .peers()
+            .filter(|peer| !admitted(peer))
+            .map(|peer| foca::Member::new(peer.clone(), 0, foca::State::Down))
             .collect();
         drop(self.swim.apply_many(gone.into_iter(), false, &mut self.effects));
         self.lost.retain(|_, lost| admitted(&lost.peer));
@@ -219,7 +220,7 @@ impl Members {
         if peer.id == self.me().id {
             return if peer == self.me() { Ok(()) } else { Err(Offence::Spoofed) };
         }
-        if self.up.get(&peer.id).is_some_and(|(known, _)| known == peer) {
+        if self.up.get(&peer.id).is_some_and(|known| known == peer) {
             return Ok(());
         }
         if self.up.len() >= MAX_MEMBERS || !peer.name().is_some_and(|name| store.admits(name, &peer.id)) {
@@ -253,14 +254,6 @@ impl Members {
     fn scale(&mut self) {
         drop(self.swim.set_config(config(self.up.len() + 1)));
     }
-}
-
-/// What a member adds to a digest of the list.
-fn weight(peer: &Peer) -> u64 {
-    let mut bytes = Vec::with_capacity(40);
-    peer.put_short(&mut bytes);
-    let [a, b, c, d, e, f, g, h, ..] = *Digest::of(&bytes).as_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A suspicion lasts 3 log10(n) - 3 times half a second, twice at least: short, because who was only held up refutes it or comes

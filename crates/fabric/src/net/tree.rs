@@ -59,6 +59,7 @@ struct Fresh {
 
 pub(super) struct Tree {
     rings: Rings,
+    members: usize,
     links: BTreeMap<PeerId, Link>,
     /// Records that passed lately and before, with the hops that they go on with.
     had: [BTreeMap<Digest, u8>; 2],
@@ -73,6 +74,7 @@ impl Tree {
     pub(super) fn new(me: &PeerId) -> Self {
         Self {
             rings: Rings::new(me),
+            members: 0,
             links: BTreeMap::new(),
             had: Default::default(),
             missing: BTreeMap::new(),
@@ -82,15 +84,17 @@ impl Tree {
         }
     }
 
-    /// A member is here.
-    pub(super) fn came(&mut self, peer: PeerId) {
+    /// A member is here, one of so many.
+    pub(super) fn came(&mut self, peer: &PeerId, members: usize) {
+        self.members = members;
         self.rings.add(peer);
         self.link();
     }
 
-    /// A member is gone.
-    pub(super) fn went(&mut self, peer: &PeerId) {
-        self.rings.remove(peer);
+    /// A member is gone; these are left.
+    pub(super) fn went(&mut self, peer: &PeerId, left: impl ExactSizeIterator<Item = PeerId>) {
+        self.members = left.len();
+        self.rings.remove(peer, left);
         self.link();
     }
 
@@ -282,7 +286,7 @@ impl Tree {
     }
 
     fn is_small(&self) -> bool {
-        self.rings.len() <= ALL_EAGER
+        self.members <= ALL_EAGER
     }
 
     /// Keeps links to the neighbours of the moment; a new one is pushed to.

@@ -7,6 +7,7 @@
 use foca::{Member, State};
 
 use super::Members;
+use super::up::bucket;
 use crate::net::envelope::{MAX_BUCKETS, MAX_LISTED, Message};
 use crate::net::peer::{Peer, PeerId};
 use crate::net::store::Store;
@@ -48,7 +49,7 @@ impl Members {
         let new: Vec<Member<Peer>> = members
             .into_iter()
             .filter(|member| {
-                let held = self.up.get(&member.id().id).map(|(peer, _)| peer);
+                let held = self.up.get(&member.id().id);
                 member.state() != State::Down
                     && held.is_none_or(|held| foca::Identity::win_addr_conflict(member.id(), held))
                     && self.check(member.id(), store).is_ok()
@@ -89,19 +90,6 @@ impl Members {
 
     /// The sums of so many buckets; ourselves included.
     fn sums(&self, count: usize) -> Vec<u64> {
-        let mut sums = vec![0; count];
-        for (id, (_, weight)) in &self.up {
-            sums[usize::from(bucket(id, count))] ^= weight;
-        }
-        if !self.me().leaving {
-            sums[usize::from(bucket(&self.me().id, count))] ^= super::weight(self.me());
-        }
-        sums
+        self.up.sums(count, (!self.me().leaving).then(|| self.me()))
     }
-}
-
-/// The first bits of the key.
-fn bucket(id: &PeerId, count: usize) -> u8 {
-    let bits = count.trailing_zeros();
-    u8::try_from(u32::from(id.as_bytes()[0]) >> (8 - bits)).expect("a byte, shifted right")
 }

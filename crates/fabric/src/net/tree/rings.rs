@@ -9,7 +9,6 @@
 //! the mesh admits, and wins a delay.
 
 use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
 
 use types::Digest;
 
@@ -19,42 +18,47 @@ const RINGS: usize = 4;
 
 type Place = (u64, PeerId);
 
+/// How far on from us a place is, going round: those above us come before those that are only reached past the end.
+type Step = (bool, Place);
+
+/// Who stands beside us on one ring. The others needn't be kept: they are looked through when one of these goes.
+#[derive(Default, Clone, Copy)]
+struct Beside {
+    after: Option<Step>,
+    before: Option<Step>,
+}
+
 pub(super) struct Rings {
     me: [Place; RINGS],
-    /// All others.
-    rings: [BTreeSet<Place>; RINGS],
+    beside: [Beside; RINGS],
 }
 
 impl Rings {
     pub(super) fn new(me: &PeerId) -> Self {
-        Self { me: places(me), rings: Default::default() }
+        Self { me: places(me), beside: Default::default() }
     }
 
-    pub(super) fn add(&mut self, peer: PeerId) {
-        for (ring, place) in self.rings.iter_mut().zip(places(&peer)) {
-            ring.insert(place);
+    /// Takes note of a member.
+    pub(super) fn add(&mut self, peer: &PeerId) {
+        for ((beside, me), place) in self.beside.iter_mut().zip(&self.me).zip(places(peer)) {
+            let step = (place < *me, place);
+            beside.after = Some(beside.after.map_or(step, |held| held.min(step)));
+            beside.before = Some(beside.before.map_or(step, |held| held.max(step)));
         }
     }
 
-    pub(super) fn remove(&mut self, peer: &PeerId) {
-        for (ring, place) in self.rings.iter_mut().zip(places(peer)) {
-            ring.remove(&place);
+    /// Takes note that a member is gone; these are left.
+    pub(super) fn remove(&mut self, peer: &PeerId, left: impl Iterator<Item = PeerId>) {
+        if self.near().contains(peer) {
+            self.beside = Default::default();
+            left.for_each(|one| self.add(&one));
         }
-    }
-
-    /// How many others there are.
-    pub(super) fn len(&self) -> usize {
-        self.rings[0].len()
     }
 
     /// Who stands beside us: at most two a ring.
     pub(super) fn near(&self) -> BTreeSet<PeerId> {
-        let beside = |(ring, me): (&BTreeSet<Place>, &Place)| {
-            let after = ring.range((Excluded(me), Unbounded)).next().or_else(|| ring.first());
-            let before = ring.range(..me).next_back().or_else(|| ring.last());
-            [after, before].map(|place| place.map(|(_, peer)| *peer))
-        };
-        self.rings.iter().zip(&self.me).flat_map(beside).flatten().collect()
+        let both = self.beside.iter().flat_map(|beside| [beside.after, beside.before]);
+        both.flatten().map(|(_, (_, peer))| peer).collect()
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
             let mut rings = Rings::new(&peer(who));
             all.iter()
                 .filter(|other| **other != who && knows(who, **other))
-                .for_each(|one| rings.add(peer(*one)));
+                .for_each(|one| rings.add(&peer(*one)));
             (peer(who), rings.near())
         };
         all.iter().map(|who| near(*who)).collect()
@@ -120,13 +124,34 @@ mod tests {
         for share in [2, 3, 10] {
             let mut rings: Vec<(u16, Rings)> = (0..300).map(|who| (who, Rings::new(&peer(who)))).collect();
             for (who, ring) in &mut rings {
-                (0..300).filter(|other| other != who).for_each(|other| ring.add(peer(other)));
-                (0..300).filter(|other| other % share != 0).for_each(|other| ring.remove(&peer(other)));
+                let mut left: BTreeSet<u16> = (0..300).filter(|other| other != who).collect();
+                left.iter().for_each(|other| ring.add(&peer(*other)));
+                for gone in (0..300).filter(|other| other % share != 0) {
+                    left.remove(&gone);
+                    ring.remove(&peer(gone), left.iter().map(|other| peer(*other)));
+                }
             }
             let alive = rings.iter().filter(|(who, _)| who % share == 0);
             let graph: BTreeMap<_, _> = alive.map(|(who, ring)| (peer(*who), ring.near())).collect();
             assert!(hops(&graph, peer(0)).is_some_and(|hops| hops <= 6));
         }
+    }
+
+    #[test]
+    fn neighbours_are_those_beside_us_going_round() {
+        let others: BTreeSet<PeerId> = (1..100).map(peer).collect();
+        let mut rings = Rings::new(&peer(0));
+        others.iter().for_each(|one| rings.add(one));
+        let beside = |ring: usize| {
+            let mut all: Vec<Place> = others.iter().chain([&peer(0)]).map(|one| places(one)[ring]).collect();
+            all.sort_unstable();
+            let me = all.iter().position(|place| place.1 == peer(0)).unwrap();
+            [all[(me + 1) % all.len()].1, all[(me + all.len() - 1) % all.len()].1]
+        };
+        assert_eq!(rings.near(), (0..RINGS).flat_map(beside).collect());
+        rings.remove(&peer(1), std::iter::empty());
+        let was_near = (0..RINGS).flat_map(beside).any(|near| near == peer(1));
+        assert_eq!(rings.near().is_empty(), was_near, "only who stood beside us is searched for");
     }
 
     /// Each knows another half of the newest third.

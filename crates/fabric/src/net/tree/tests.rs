@@ -15,7 +15,7 @@ fn id(number: u16) -> Digest {
 /// Among so many members; and its neighbours.
 fn tree(members: u8) -> (Tree, Vec<PeerId>) {
     let mut tree = Tree::new(&peer(0));
-    (1..=members).for_each(|number| tree.came(peer(number)));
+    (1..=members).for_each(|number| tree.came(&peer(number), number.into()));
     let near = tree.neighbours().collect();
     (tree, near)
 }
@@ -113,7 +113,8 @@ fn a_link_that_broke_is_promised_to_until_it_asks_and_one_that_is_gone_is_not() 
     assert_eq!(pushed(&tree.spread(id(1), b"a", 1, None, MILLI)), near[1..]);
     tree.grafted(&near[0]);
     assert_eq!(pushed(&tree.spread(id(2), b"b", 1, None, MILLI)), near);
-    tree.went(&near[1]);
+    let left: Vec<PeerId> = (1..=200).map(peer).filter(|one| *one != near[1]).collect();
+    tree.went(&near[1], left.into_iter());
     assert!(!tree.neighbours().any(|peer| peer == near[1]));
     assert!(tree.neighbours().len() >= near.len() - 1, "others close the gap");
     assert!(tree.timer(60 * MILLI).iter().all(|(_, message)| !matches!(message, Message::Graft(_))));
