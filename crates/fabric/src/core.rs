@@ -16,6 +16,7 @@
 //! Submitting (an operator on this node) is stricter than merging (what peers hold): a generation that is
 //! already taken is refused, so that conflicts arise from cuts only.
 
+mod absence;
 mod expiry;
 mod output;
 mod rules;
@@ -31,6 +32,8 @@ use types::{Digest, Namespace, NodeName, PublicKey, Timestamp};
 
 use crate::{Authority, Key, MeshId, Order, Rank, Record, Refused, Verified, View};
 
+pub use absence::Absence;
+use absence::Away;
 use expiry::Expiries;
 pub use output::{Input, Output, Receipt};
 use rules::Rules;
@@ -55,6 +58,7 @@ pub struct Core {
     heads: BTreeMap<NodeName, (PublicKey, Order)>,
     /// The incarnation under which this process writes for its nodes.
     incarnation: u64,
+    away: Away,
     views: BTreeMap<Namespace, View>,
     version: u64,
 }
@@ -74,6 +78,7 @@ impl Core {
             usage: BTreeMap::new(),
             heads: BTreeMap::new(),
             incarnation: now.as_millis().max(1),
+            away: Away::default(),
             views: BTreeMap::new(),
             version: 0,
         }
@@ -96,6 +101,9 @@ impl Core {
             }
             Input::Authority(authority) => self.change_authority(authority, &mut out),
             Input::Tick => {}
+            Input::Awake(me) => self.awake(&me, now, &mut out),
+            Input::Forget(lacked) => self.forget(&lacked, &mut out),
+            Input::Doubt(id) => self.doubt(id, &mut out),
             Input::Touch => self.version += 1,
         }
         if self.version != before {

@@ -318,7 +318,7 @@ fn outcome(outputs: Vec<Output>) -> Result<Receipt, Refused> {
     let answer = outputs.into_iter().find_map(|output| match output {
         Output::Accepted(receipt) => Some(Ok(receipt)),
         Output::Refused(reason) => Some(Err(reason)),
-        Output::Write(_) | Output::Changed(_) => None,
+        Output::Write(_) | Output::Absence(_) | Output::Changed(_) => None,
     });
     answer.expect("the core answers every record")
 }

@@ -37,7 +37,7 @@ mod wire;
 
 pub use authority::Authority;
 pub use changes::Changes;
-pub use core::{Core, Input, Output, Receipt, stored_record};
+pub use core::{Absence, Core, Input, Output, Receipt, stored_record};
 pub use draft::{Draft, DraftError};
 pub use guard::Guard;
 pub use handle::{Config, Fabric, Herald, Merged, Pending};

@@ -79,6 +79,8 @@ pub struct Net {
     early: bool,
     /// Whether records were ever reconciled with somebody.
     met: bool,
+    /// Whether the store knows that this node runs.
+    woken: bool,
     /// When records are reconciled, and lists of members compared, next.
     reconcile_at: Option<Duration>,
     compare_at: Option<Duration>,
@@ -109,6 +111,7 @@ impl Net {
             returned: VecDeque::new(),
             early: false,
             met: false,
+            woken: false,
             reconcile_at: None,
             compare_at: None,
             tree_at: None,
@@ -131,6 +134,9 @@ impl Net {
         }
         if self.timers.forgive(self.now).is_some() {
             self.counters.lags += 1;
+        }
+        if !self.woken {
+            self.stay_awake(store);
         }
         match input {
             Input::Join(peers) => self.join(peers),
@@ -265,7 +271,7 @@ impl Net {
             }),
             Message::Answer { session, body } => {
                 let step = self.reconcile.answer(from, session, &body, store)?;
-                self.go_on(from, step);
+                self.go_on(from, step, store);
                 Ok(())
             }
             Message::Want { session, ids } => self.work(from, |net| {
@@ -286,6 +292,15 @@ impl Net {
             }
             Message::Prune => {
                 self.tree.pruned(&from);
+                Ok(())
+            }
+            Message::AskStayed { session } => {
+                let stayed = !store.is_away();
+                self.send(from, Class::Reliable, &Message::Stayed { session, stayed });
+                Ok(())
+            }
+            Message::Stayed { session, stayed } => {
+                self.reconcile.stayed(from, session, stayed);
                 Ok(())
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! The decisions are `fabric::net`'s and `soul`'s; here bytes move, time passes, and files are kept.
 
+mod absence;
 mod admission;
 mod door;
 mod driver;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use fabric::net::Event;
 use rand::RngExt as _;
 
+mod absence;
+
 use crate::records;
 use crate::{Measure, Weather, World, WorldConfig};
 

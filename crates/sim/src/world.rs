@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent::LaunchId;
 use fabric::net::{Class, Event, Input, Output, PeerId};
-use fabric::{Authority, Record};
+use fabric::{Absence, Authority, Record};
 use genome::Exit;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -110,6 +110,8 @@ pub struct World {
     /// What nodes were told of members other than that they came, since this was emptied: when, who, what.
     pub(crate) events: Vec<(Duration, usize, Event)>,
     pub(crate) offences: Vec<(usize, PeerId, String)>,
+    /// What nodes said of their own absences.
+    pub(crate) absences: Vec<(usize, Absence)>,
     /// What releases are like; the others are good.
     pub(crate) natures: BTreeMap<Digest, Nature>,
     pub(crate) decisions: Decisions,
@@ -144,6 +146,7 @@ impl World {
             sent: BTreeMap::new(),
             events: Vec::new(),
             offences: Vec::new(),
+            absences: Vec::new(),
             natures: BTreeMap::new(),
             applying: None,
             applied: (0, Duration::ZERO),
@@ -391,6 +394,7 @@ impl World {
                 }
             }
             Output::Misbehaviour { peer, why } => self.offences.push((node, peer, why.to_string())),
+            Output::Absence(absence) => self.absences.push((node, absence)),
             Output::Learn { .. } => {}
         }
     }

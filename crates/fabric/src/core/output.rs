@@ -1,7 +1,8 @@
 //! What goes into a step of the store, and what comes out.
 
-use types::Digest;
+use types::{Digest, NodeName};
 
+use super::Absence;
 use crate::{Authority, Key, Order, Refused, Verified, Write};
 
 /// One step.
@@ -15,6 +16,12 @@ pub enum Input {
     Authority(Authority),
     /// Time has passed.
     Tick,
+    /// The node of this name, on which this store is, runs at this moment.
+    Awake(NodeName),
+    /// A peer that stayed lacks these, and has all others that are in doubt here.
+    Forget(Vec<Digest>),
+    /// Whoever gave us this record doubts it.
+    Doubt(Digest),
     /// Something that readers go by beside the store has changed: they are to look again.
     Touch,
 }
@@ -28,6 +35,8 @@ pub enum Output {
     Refused(Refused),
     /// To be written to the journal, in order.
     Write(Write),
+    /// This node was away, or is so no longer.
+    Absence(Absence),
     /// What readers see has changed; this is its version now.
     Changed(u64),
 }

@@ -88,6 +88,7 @@ impl Core {
             usage.bytes -= size(record);
         }
         out.push(Output::Write(Write::Delete { key: stored::record_key(record.id()) }));
+        self.undoubt(record, out);
     }
 
     fn usage_of(&mut self, record: &Record) -> Option<&mut Usage> {

@@ -5,7 +5,12 @@
 //! 'r', record id (32 bytes)         the record in its wire form
 //! 'f', key as in the wire form      the floor of a name: two u64 and an id, big-endian
 //! 'i'                               the incarnation, u64 big-endian
+//! 'u'                               when this node ran last: milliseconds since 1970, u64 big-endian
+//! 'a'                               since when it is back from an absence and has met nobody who stayed, likewise
+//! 'd', record id (32 bytes)         nothing: the record is in doubt
 //! ```
+
+use std::collections::BTreeSet;
 
 use types::{Digest, Timestamp};
 
@@ -16,6 +21,19 @@ use super::{Core, Input};
 const RECORD: u8 = b'r';
 const FLOOR: u8 = b'f';
 const INCARNATION: u8 = b'i';
+pub(super) const STAMP: u8 = b'u';
+pub(super) const AWAY: u8 = b'a';
+const DOUBT: u8 = b'd';
+
+/// What a disk said of this node's absence.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// There was nothing on it at all.
+    pub(super) blank: bool,
+    pub(super) stamp: Option<Timestamp>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) doubted: BTreeSet<Digest>,
+}
 
 pub(super) fn record_key(id: Digest) -> Vec<u8> {
     [&[RECORD], id.as_bytes().as_slice()].concat()
@@ -26,6 +44,18 @@ pub(super) fn record_key(id: Digest) -> Vec<u8> {
 pub fn stored_record(key: &[u8]) -> Option<Digest> {
     let id = key.strip_prefix(&[RECORD])?;
     Some(Digest::from_bytes(id.try_into().ok()?))
+}
+
+pub(super) fn doubt_key(id: &Digest) -> Vec<u8> {
+    [&[DOUBT], id.as_bytes().as_slice()].concat()
+}
+
+pub(super) fn time(key: u8, at: Timestamp) -> Write {
+    Write::Put { key: vec![key], value: at.as_millis().to_be_bytes().to_vec() }
+}
+
+fn read_time(value: Vec<u8>) -> Option<Timestamp> {
+    value.try_into().ok().map(|bytes| Timestamp::from_millis(u64::from_be_bytes(bytes)))
 }
 
 pub(super) fn floor_key(key: &Key) -> Vec<u8> {
@@ -57,7 +87,9 @@ impl Core {
         let mut out = Vec::new();
         let mut refused = Vec::new();
         let mut records = Vec::new();
+        let mut absence = Loaded { blank: true, ..Loaded::default() };
         for (key, value) in stored {
+            absence.blank = false;
             match key.split_first() {
                 Some((&RECORD, id)) => records.push((id.to_vec(), value)),
                 Some((&FLOOR, name)) => {
@@ -68,6 +100,11 @@ impl Core {
                 Some((&INCARNATION, [])) => {
                     let last = value.try_into().map_or(0, u64::from_be_bytes);
                     self.incarnation = self.incarnation.max(last.saturating_add(1));
+                }
+                Some((&STAMP, [])) => absence.stamp = read_time(value),
+                Some((&AWAY, [])) => absence.since = read_time(value),
+                Some((&DOUBT, id)) => {
+                    absence.doubted.extend(id.try_into().ok().map(Digest::from_bytes));
                 }
                 _ => {}
             }
@@ -80,6 +117,7 @@ impl Core {
                 out.push(Output::Write(Write::Delete { key: [&[RECORD], id.as_slice()].concat() }));
             }
         }
+        self.load_absence(absence, now, &mut out);
         let value = self.incarnation.to_be_bytes().to_vec();
         out.push(Output::Write(Write::Put { key: vec![INCARNATION], value }));
         (out, refused)

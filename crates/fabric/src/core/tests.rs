@@ -7,6 +7,7 @@ use super::*;
 use crate::testing::*;
 use crate::{Draft, Kind, Owner, RecordName, TOMBSTONE_LIFE, Write};
 
+mod absence;
 mod merge;
 mod rules;
 

@@ -3,7 +3,7 @@
 use types::{Digest, NodeName, Timestamp};
 
 use crate::net::PeerId;
-use crate::{Fabric, Receipt, Record, Refused};
+use crate::{Absence, Fabric, Input, Output, Receipt, Record, Refused};
 
 impl Fabric {
     /// Takes one record of a peer, verified outside the lock. Not waited for the disk: see [`Fabric::flush`].
@@ -33,6 +33,24 @@ impl Fabric {
     #[must_use]
     pub fn edition(&self) -> u64 {
         self.lock().core.edition()
+    }
+
+    /// Takes one step that concerns this node's absence, and tells what came of it.
+    pub(crate) fn absence(&self, input: Input, now: Timestamp) -> Option<Absence> {
+        let (outputs, _) = self.step(input, now);
+        self.shared.log.relieve();
+        outputs.into_iter().find_map(|output| match output {
+            Output::Absence(absence) => Some(absence),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.lock().core.is_away()
+    }
+
+    pub(crate) fn doubts(&self, id: &Digest) -> bool {
+        self.lock().core.doubts(id)
     }
 
     pub(crate) fn admits(&self, name: &NodeName, peer: &PeerId) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use foca::OwnedNotification as News;
 use rand::RngExt as _;
+use types::Digest;
 
 use super::envelope::Message;
 use super::output::{Class, Event, Output};
@@ -12,6 +13,7 @@ use super::peer::{Peer, PeerId};
 use super::store::Store;
 use super::timers::Due;
 use super::{Net, members};
+use crate::Absence;
 
 /// Lists of members are compared with somebody so often.
 const COMPARE: Range<f64> = 20.0..30.0;
@@ -119,9 +121,32 @@ impl Net {
                 self.members.expel(store);
                 self.limits.sweep(self.now);
                 self.reconcile.sweep(self.now);
+                self.stay_awake(store);
                 self.again(SWEEP, Due::Sweep);
             }
         }
+    }
+
+    /// Notes that this node runs; whether it was away follows.
+    pub(super) fn stay_awake(&mut self, store: &mut impl Store) {
+        self.woken = true;
+        let absence = self.me().name().and_then(|me| store.awake(me));
+        if matches!(absence, Some(Absence::Began(..))) {
+            self.reconcile.doubted();
+            self.reconcile_within(SOON);
+        }
+        self.out.extend(absence.map(Output::Absence));
+    }
+
+    /// One that stayed lacks these, of what we doubt: they leave.
+    pub(super) fn forget(&mut self, lacked: Vec<Digest>, store: &mut impl Store) {
+        if !lacked.is_empty() {
+            // Lesser records of the same names were refused for their sake.
+            self.reconcile.forgive();
+            self.reconcile_within(SOON);
+        }
+        let absence = store.forget(lacked);
+        self.out.extend(absence.map(Output::Absence));
     }
 
     fn compare(&mut self) {
@@ -146,9 +171,9 @@ impl Net {
             self.reconcile_within(SOON);
             return;
         };
-        if let Some((session, query)) = self.reconcile.start(peer, store) {
+        if let Some((session, queries)) = self.reconcile.start(peer, store) {
             self.counters.sessions += 1;
-            self.send(peer, Class::Reliable, &query);
+            queries.iter().for_each(|query| self.send(peer, Class::Reliable, query));
             self.timers.add(self.now + STALLED, Due::Stalled(session));
         }
     }

@@ -51,7 +51,8 @@ pub(super) enum Message {
     Answer { session: u32, body: Vec<u8> },
     /// Records by their ids: u32 session, u16 n, n x 32 bytes.
     Want { session: u32, ids: Vec<Digest> },
-    /// Records: u32 session, u8 whether it is the last for that session, n times (u32 length, bytes).
+    /// Records: u32 session, u8 whether it is the last for that session, n times (u32 length, bytes). Session 0:
+    /// unasked; 2³²-1: unasked, and the sender doubts them.
     Records { session: u32, last: bool, records: Vec<Vec<u8>> },
     /// Records that the sender could push, one at least: u16 n, n x (32 bytes id, u8 links), ids ascending.
     Have(Vec<(Digest, u8)>),
@@ -59,6 +60,10 @@ pub(super) enum Message {
     Graft(Vec<Digest>),
     /// What you push has come before: promise from now on.
     Prune,
+    /// I was away for longer than tombstones live, or am new; did you stay? u32 session.
+    AskStayed { session: u32 },
+    /// Whether I stayed: u32 session, u8.
+    Stayed { session: u32, stayed: bool },
 }
 
 /// What came out of reading a message.
@@ -129,6 +134,15 @@ impl Message {
                 ids.iter().for_each(|id| out.extend(id.as_bytes()));
             }
             Self::Prune => out.push(11),
+            Self::AskStayed { session } => {
+                out.push(12);
+                out.extend(session.to_be_bytes());
+            }
+            Self::Stayed { session, stayed } => {
+                out.push(13);
+                out.extend(session.to_be_bytes());
+                out.push(u8::from(*stayed));
+            }
         }
         out
     }
@@ -139,7 +153,7 @@ impl Message {
         }
         let mut reader = Reader(bytes);
         let (version, kind) = (reader.u8("version")?, reader.u8("kind")?);
-        if version != NET_VERSION || !(1..=11).contains(&kind) {
+        if version != NET_VERSION || !(1..=13).contains(&kind) {
             return Ok(Opened::Unknown);
         }
         let message = match kind {
@@ -153,7 +167,9 @@ impl Message {
             8 => read_records(&mut reader)?,
             9 => read_have(&mut reader)?,
             10 => read_graft(&mut reader)?,
-            _ => Self::Prune,
+            11 => Self::Prune,
+            12 => Self::AskStayed { session: reader.u32("session")? },
+            _ => Self::Stayed { session: reader.u32("session")?, stayed: read_flag(&mut reader, "stayed")? },
         };
         reader.end()?;
         Ok(Opened::Message(message))
@@ -252,13 +268,17 @@ fn read_want(reader: &mut Reader<'_>) -> Result<Message, WireError> {
     Ok(Message::Want { session, ids })
 }
 
+fn read_flag(reader: &mut Reader<'_>, name: &'static str) -> Result<bool, WireError> {
+    match reader.u8(name)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(WireError::Field(name)),
+    }
+}
+
 fn read_records(reader: &mut Reader<'_>) -> Result<Message, WireError> {
     let session = reader.u32("session")?;
-    let last = match reader.u8("last")? {
-        0 => false,
-        1 => true,
-        _ => return Err(WireError::Field("last")),
-    };
+    let last = read_flag(reader, "last")?;
     let mut records = Vec::new();
     while !reader.0.is_empty() {
         let length = reader.u32("record")? as usize;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use types::PublicKey;
 
 use super::peer::{Peer, PeerId};
-use crate::{Receipt, Record, Refused, WireError};
+use crate::{Absence, Receipt, Record, Refused, WireError};
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,8 @@ pub enum Output {
     Member(Event),
     /// A record is in the store that was not there before: sync it when it suits.
     Stored(Receipt),
+    /// This node was away for longer than tombstones live, or is so no longer.
+    Absence(Absence),
     /// A peer, or a writer of records, does what nobody should. At most one a second and peer.
     Misbehaviour {
         /// Who sent it.

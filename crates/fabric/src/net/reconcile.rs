@@ -33,6 +33,9 @@ const MAX_REFUSED: usize = 16 * 1024;
 
 /// Stands for no session: records that nobody asked for.
 pub(super) const UNASKED: u32 = 0;
+/// Stands for no session: records that nobody asked for and their sender doubts, see [`crate::Absence`]. Only whoever
+/// is away gets them.
+pub(super) const DOUBTED: u32 = u32::MAX;
 
 #[derive(Debug, Clone)]
 struct Ids(Arc<NegentropyStorageVector>);
@@ -75,6 +78,10 @@ struct Session {
     early: bool,
     /// Whether we learned who else may write.
     learned: bool,
+    /// Whether the other stayed, as far as it has said.
+    stayed: Option<bool>,
+    /// What we doubt and the other lacks, where we were away and nothing came in doubt since the session began.
+    lacked: Option<Vec<Digest>>,
 }
 
 /// What became of a step.
@@ -83,6 +90,8 @@ pub(super) struct Step {
     pub(super) send: Vec<Message>,
     /// The session is over; whether there is more to do at once.
     pub(super) over: Option<bool>,
+    /// One that stayed lacks these, of what we doubt.
+    pub(super) lacked: Option<Vec<Digest>>,
 }
 
 #[derive(Default)]
@@ -99,10 +108,11 @@ pub(super) struct Reconcile {
 
 impl Reconcile {
     /// Starts a session, over one that hangs.
-    pub(super) fn start(&mut self, peer: PeerId, store: &impl Store) -> Option<(u32, Message)> {
+    pub(super) fn start(&mut self, peer: PeerId, store: &impl Store) -> Option<(u32, Vec<Message>)> {
         let mut compare = Negentropy::owned(self.ids(store), FRAME).ok()?;
         let body = compare.initiate().ok()?;
-        self.count = self.count.wrapping_add(1).max(UNASKED + 1);
+        self.count = (self.count + 1) % DOUBTED;
+        self.count = self.count.max(UNASKED + 1);
         let id = self.count;
         self.session = Some(Session {
             id,
@@ -116,8 +126,26 @@ impl Reconcile {
             cut_short: false,
             early: false,
             learned: false,
+            stayed: None,
+            lacked: store.is_away().then(Vec::new),
         });
-        Some((id, Message::Query { session: id, body }))
+        let query = Message::Query { session: id, body };
+        let ask = store.is_away().then_some(Message::AskStayed { session: id });
+        Some((id, ask.into_iter().chain([query]).collect()))
+    }
+
+    /// Whether the other stayed, as it says itself.
+    pub(super) fn stayed(&mut self, from: PeerId, id: u32, stayed: bool) {
+        if let Some(session) = self.session.as_mut().filter(|s| s.id == id && s.peer == from) {
+            session.stayed = Some(stayed);
+        }
+    }
+
+    /// More is in doubt than this session has compared.
+    pub(super) fn doubted(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.lacked = None;
+        }
     }
 
     pub(super) const fn busy(&self) -> bool {
@@ -173,8 +201,17 @@ impl Reconcile {
         session.need.extend(need.filter(|id| !refused.contains_key(id)));
         let left = MAX_BATCHES.saturating_sub(session.sent);
         let have = have.into_iter().map(|id| Digest::from_bytes(id.to_bytes()));
-        let (mut send, whole) = batches(UNASKED, have, left, store);
+        let (doubted, have): (Vec<_>, Vec<_>) = have.partition(|id| store.doubts(id));
+        let (mut send, whole) = batches(UNASKED, have.into_iter(), left, store);
         session.cut_short |= !whole;
+        if session.stayed == Some(false) {
+            let (doubted, whole) =
+                batches(DOUBTED, doubted.into_iter(), left.saturating_sub(send.len()), store);
+            session.cut_short |= !whole;
+            send.extend(doubted);
+        } else if let Some(lacked) = &mut session.lacked {
+            lacked.extend(doubted);
+        }
         session.sent += send.len();
         match next {
             Some(body) => send.push(Message::Query { session: id, body }),
@@ -217,7 +254,8 @@ impl Reconcile {
 
     /// Answers a question for records.
     pub(super) fn wanted(session: u32, ids: Vec<Digest>, store: &impl Store) -> Vec<Message> {
-        let (mut send, _) = batches(session, ids.into_iter(), MAX_BATCHES, store);
+        let known = ids.into_iter().filter(|id| !store.doubts(id));
+        let (mut send, _) = batches(session, known, MAX_BATCHES, store);
         match send.last_mut() {
             Some(Message::Records { last, .. }) => *last = true,
             _ => send.push(Message::Records { session, last: true, records: Vec::new() }),
@@ -233,6 +271,11 @@ impl Reconcile {
         self.refused.insert(id, now);
     }
 
+    /// What stood in the way of others is gone: they may be asked for again.
+    pub(super) fn forgive(&mut self) {
+        self.refused.clear();
+    }
+
     /// Whether a record was refused lately.
     pub(super) fn refuses(&self, id: &Digest) -> bool {
         self.refused.contains_key(id)
@@ -243,7 +286,7 @@ impl Reconcile {
     }
 
     fn go_on(&mut self, mut send: Vec<Message>) -> Step {
-        let Some(session) = &mut self.session else { return Step { send, over: None } };
+        let Some(session) = &mut self.session else { return Step { send, ..Step::default() } };
         if !session.asked && !session.need.is_empty() {
             let count = session.need.len().min(MAX_WANTED);
             let ids = session.need.drain(..count).collect();
@@ -252,11 +295,13 @@ impl Reconcile {
         }
         let again = session.cut_short || (session.early && session.learned);
         let over = (session.compared && !session.asked).then_some(again);
+        let mut lacked = None;
         if over.is_some() {
+            lacked = session.lacked.take().filter(|_| !again && session.stayed == Some(true));
             self.session = None;
             self.settled = true;
         }
-        Step { send, over }
+        Step { send, over, lacked }
     }
 
     fn ids(&mut self, store: &impl Store) -> Ids {

@@ -3,7 +3,7 @@
 use super::envelope::Message;
 use super::output::{Class, Offence, Output};
 use super::peer::PeerId;
-use super::reconcile::{Step, UNASKED};
+use super::reconcile::{DOUBTED, Step, UNASKED};
 use super::store::Store;
 use super::timers::Due;
 use super::tree::Sends;
@@ -64,7 +64,7 @@ impl Net {
         self.tree.grafted(&from);
         for id in ids {
             // what was replaced meanwhile is on its way in its newer form
-            let Some(record) = store.encoded(*id) else { continue };
+            let Some(record) = store.encoded(*id).filter(|_| !store.doubts(id)) else { continue };
             if !self.limits.grafted(from, self.now) {
                 return;
             }
@@ -82,11 +82,18 @@ impl Net {
         records: &[Vec<u8>],
         store: &mut impl Store,
     ) -> Result<(), Offence> {
+        if session == DOUBTED && !store.is_away() {
+            return Ok(());
+        }
         let mut worst = Ok(());
         let mut records: Vec<&Vec<u8>> = records.iter().collect();
         records.sort_by_key(|bytes| wire::precedence(bytes));
         for bytes in records {
             match self.take(bytes, false, store) {
+                Ok((id, Taken::New(_))) if session == DOUBTED => {
+                    store.doubt(id);
+                    self.reconcile.doubted();
+                }
                 Ok((id, Taken::New(writer)))
                     if self.reconcile.settled && self.limits.spread(writer, self.now) =>
                 {
@@ -99,17 +106,20 @@ impl Net {
         }
         if session != UNASKED {
             let step = self.reconcile.received(from, session, last);
-            self.go_on(from, step);
+            self.go_on(from, step, store);
         }
         worst
     }
 
     /// Carries on with a session of reconciliation.
-    pub(super) fn go_on(&mut self, peer: PeerId, step: Step) {
-        let Step { send, over } = step;
+    pub(super) fn go_on(&mut self, peer: PeerId, step: Step, store: &mut impl Store) {
+        let Step { send, over, lacked } = step;
         send.iter().for_each(|message: &Message| self.send(peer, Class::Reliable, message));
         if over == Some(true) {
             self.reconcile_within(chores::SOON);
+        }
+        if let Some(lacked) = lacked {
+            self.forget(lacked, store);
         }
         if over.is_some() && !std::mem::replace(&mut self.met, true) {
             // Members whose records we lacked until now were not believed to be there.

@@ -3,7 +3,7 @@
 use types::{Digest, NodeName, Timestamp};
 
 use super::peer::PeerId;
-use crate::{Authority, Core, Fabric, Input, Output, Receipt, Record, Refused};
+use crate::{Absence, Authority, Core, Fabric, Input, Output, Receipt, Record, Refused};
 
 /// The records, at one moment.
 pub trait Store {
@@ -25,6 +25,16 @@ pub trait Store {
     fn edition(&self) -> u64;
     /// The ids of all records, ascending.
     fn ids(&self) -> Vec<Digest>;
+    /// Notes that this node runs; whether it was away, or has been back for so long that it isn't any more.
+    fn awake(&mut self, me: &NodeName) -> Option<Absence>;
+    /// Whether this node was away, and has met nobody since who stayed.
+    fn is_away(&self) -> bool;
+    /// Whether it is in doubt that the record with this id holds still.
+    fn doubts(&self, id: &Digest) -> bool;
+    /// Doubts a record, as whoever gave it does.
+    fn doubt(&mut self, id: Digest);
+    /// Forgets what is in doubt of these, and doubts nothing any more.
+    fn forget(&mut self, lacked: Vec<Digest>) -> Option<Absence>;
 }
 
 /// The shared handle at a moment; syncing to disk is up to who drives.
@@ -84,6 +94,39 @@ impl Store for FabricAt<'_> {
     fn ids(&self) -> Vec<Digest> {
         self.0.ids()
     }
+
+    fn awake(&mut self, me: &NodeName) -> Option<Absence> {
+        self.0.absence(Input::Awake(me.clone()), self.1)
+    }
+
+    fn is_away(&self) -> bool {
+        self.0.is_away()
+    }
+
+    fn doubts(&self, id: &Digest) -> bool {
+        self.0.doubts(id)
+    }
+
+    fn doubt(&mut self, id: Digest) {
+        self.0.absence(Input::Doubt(id), self.1);
+    }
+
+    fn forget(&mut self, lacked: Vec<Digest>) -> Option<Absence> {
+        self.0.absence(Input::Forget(lacked), self.1)
+    }
+}
+
+impl CoreAt<'_> {
+    fn absence(&mut self, input: Input) -> Option<Absence> {
+        let mut told = None;
+        for output in self.core.handle(input, self.now) {
+            match output {
+                Output::Absence(absence) => told = Some(absence),
+                other => self.outputs.push(other),
+            }
+        }
+        told
+    }
 }
 
 impl Store for CoreAt<'_> {
@@ -130,5 +173,25 @@ impl Store for CoreAt<'_> {
 
     fn ids(&self) -> Vec<Digest> {
         self.core.ids().collect()
+    }
+
+    fn awake(&mut self, me: &NodeName) -> Option<Absence> {
+        self.absence(Input::Awake(me.clone()))
+    }
+
+    fn is_away(&self) -> bool {
+        self.core.is_away()
+    }
+
+    fn doubts(&self, id: &Digest) -> bool {
+        self.core.doubts(id)
+    }
+
+    fn doubt(&mut self, id: Digest) {
+        self.absence(Input::Doubt(id));
+    }
+
+    fn forget(&mut self, lacked: Vec<Digest>) -> Option<Absence> {
+        self.absence(Input::Forget(lacked))
     }
 }

@@ -1,5 +1,6 @@
 //! A few nodes by hand: what is refused, from whom, and what never goes further. Whole meshes are simulated in `sim`.
 
+mod absence;
 mod early;
 mod forms;
 mod release;
@@ -368,7 +369,7 @@ fn a_death_counts_for_placement_five_seconds_later() {
 #[test]
 fn a_later_version_or_kind_is_passed_over_and_garbage_is_not() {
     let mut side = Side::new(1, authority());
-    for bytes in [vec![2, 1, 9, 9], vec![1, 12], vec![1, 255, 0]] {
+    for bytes in [vec![2, 1, 9, 9], vec![1, 14], vec![1, 255, 0]] {
         let out = side.step(Input::Received { from: id(2), class: Class::Reliable, bytes }, Duration::ZERO);
         assert_eq!(offence(&out), None);
     }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod admission;
+mod away;
 mod cell;
 mod clock;
 mod cluster;
@@ -38,6 +39,7 @@ use runner::Test;
 const SUBJECTS: &[(&str, &[Test])] = &[
     ("harness", harness::TESTS),
     ("admission", admission::TESTS),
+    ("away", away::TESTS),
     ("net", net::TESTS),
     ("records", records::TESTS),
     ("traffic", traffic::TESTS),

@@ -97,6 +97,11 @@ impl Driver {
                         self.door.refresh(&self.fabric);
                     }
                 }
+                Output::Absence(absence) => {
+                    let said = super::absence::said(&absence);
+                    tracing::warn!("{said}");
+                    self.events.record(crate::events::of_mesh(said));
+                }
                 Output::Misbehaviour { peer, why } => {
                     let name = self.presence.name(&peer);
                     let who = name.as_ref().map_or("a node without a name", NodeName::as_str);

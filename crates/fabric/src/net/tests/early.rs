@@ -44,9 +44,9 @@ fn one_meeting_brings_everything() {
 
     let mut writes = Vec::new();
     let store = CoreAt { core: &mut sides[1].core, now: now(), outputs: &mut writes };
-    let (_, query) = sides[1].net.reconcile.start(public(NODES[0]).into(), &store).unwrap();
-    let input =
-        Input::Received { from: public(NODES[1]).into(), class: Class::Reliable, bytes: query.encode() };
+    let (_, queries) = sides[1].net.reconcile.start(public(NODES[0]).into(), &store).unwrap();
+    let bytes = queries.last().unwrap().encode();
+    let input = Input::Received { from: public(NODES[1]).into(), class: Class::Reliable, bytes };
     let answer = sides[0].step(input, Duration::from_secs(20));
     run(&mut sides, vec![(public(NODES[0]).into(), answer)], Duration::from_secs(22));
     assert_eq!(sides[1].core.authority(), sides[0].core.authority());

@@ -10,7 +10,7 @@ use crate::net::peer::Peer;
 use crate::net::swim::Codec;
 use crate::testing::{node_key, node_name};
 
-const FROZEN: [&str; 11] = [
+const FROZEN: [&str; 13] = [
     "6792f8ca0f67",
     "9047dd23ca5a",
     "54c6a0aa3b7e",
@@ -22,6 +22,8 @@ const FROZEN: [&str; 11] = [
     "36eb581a5749",
     "e376c0019661",
     "57bfd1cb0add",
+    "bad85608c59c",
+    "283374e81bf9",
 ];
 
 pub(crate) fn samples() -> Vec<Message> {
@@ -41,6 +43,8 @@ pub(crate) fn samples() -> Vec<Message> {
         Message::Have(sorted.iter().map(|id| (*id, 3)).collect()),
         Message::Graft(sorted),
         Message::Prune,
+        Message::AskStayed { session: 7 },
+        Message::Stayed { session: 7, stayed: true },
     ]
 }
 
@@ -128,6 +132,8 @@ fn counts_are_bounded_before_anything_is_read() {
         vec![1, 9, 2, 1],                        // 513 ids
         vec![1, 10, 2, 1],                       //
         vec![1, 11, 0],                          // what follows nothing
+        vec![1, 12, 0, 0, 0, 7, 0],              //
+        vec![1, 13, 0, 0, 0, 7, 2],              // neither yes nor no
         vec![1, 8, 0, 0, 0, 0, 2],               // neither last nor not
         vec![1, 8, 0, 0, 0, 0, 1, 255, 0, 0, 0], // a record's length
     ] {

@@ -115,6 +115,7 @@ fn questions() -> Vec<(&'static str, Message)> {
         ("query", Message::Query { session: 9, body }),
         ("want", Message::Want { session: 9, ids: vec![plan, node, Digest::of(b"not here")] }),
         ("graft", Message::Graft(vec![plan])),
+        ("stayed", Message::AskStayed { session: 9 }),
     ]
 }
 
@@ -201,7 +202,7 @@ fn what_is_of_later_is_carried() {
     given.sort();
     signed.sort();
     assert_eq!(given, signed);
-    for bytes in [vec![1, 12, 1, 2, 3], vec![2, 1], vec![255, 255]] {
+    for bytes in [vec![1, 14, 1, 2, 3], vec![2, 1], vec![255, 255]] {
         assert!(ask(&mut side, bytes).is_empty());
     }
     assert_eq!((side.net.counters().unknown, side.net.counters().refused), (3, 0));
