@@ -8,7 +8,8 @@
 //! A removal is a record too (a tombstone) and wins like any other. When it ends, 30 days later, its rank
 //! stays behind as the *floor* of its name: an older plan, signed once and kept by somebody, never comes back.
 //! Names of nodes have no floor: an endpoint that somebody digs up after a month names a node that contradicts
-//! it, or one that is dead and gets no requests.
+//! it, or one that is dead and gets no requests. A node that was away for longer than that goes by what a peer that
+//! stayed has ([`absence`]).
 //!
 //! Who may write follows from records too ([`rules`]), of which some are taken in and some were given. So a change of
 //! these can rule out what is here; what it had driven out before comes back by reconciliation.

@@ -252,58 +252,45 @@ impl Net {
             }
         };
         match message {
-            Message::Swim(body) => self.members.receive(from, &body, store),
-            Message::News { hops, record } => self.news(from, hops, &record, store),
+            Message::Swim(body) => self.members.receive(from, &body, store)?,
+            Message::News { hops, record } => self.news(from, hops, &record, store)?,
             Message::Digest(sums) => self.work(from, |net| {
                 net.members.answer(&sums).iter().for_each(|list| net.send(from, Class::Reliable, list));
                 Ok(())
-            }),
+            })?,
             Message::Members { of, back, members } => self.work(from, |net| {
                 let answers = net.members.merge(of, &back, members, store);
                 net.hurry();
                 answers.iter().for_each(|list| net.send(from, Class::Reliable, list));
                 Ok(())
-            }),
+            })?,
             Message::Query { session, body } => self.work(from, |net| {
                 let answer = net.reconcile.query(session, &body, store)?;
                 net.send(from, Class::Reliable, &answer);
                 Ok(())
-            }),
+            })?,
             Message::Answer { session, body } => {
                 let step = self.reconcile.answer(from, session, &body, store)?;
                 self.go_on(from, step, store);
-                Ok(())
             }
             Message::Want { session, ids } => self.work(from, |net| {
                 let answers = Reconcile::wanted(session, ids, store);
                 answers.iter().for_each(|batch| net.send(from, Class::Reliable, batch));
                 Ok(())
-            }),
+            })?,
             Message::Records { session, last, records } => {
-                self.take_all(from, session, last, &records, store)
+                self.take_all(from, session, last, &records, store)?;
             }
-            Message::Have(ids) => {
-                self.promised(from, ids, store);
-                Ok(())
-            }
-            Message::Graft(ids) => {
-                self.grafted(from, &ids, store);
-                Ok(())
-            }
-            Message::Prune => {
-                self.tree.pruned(&from);
-                Ok(())
-            }
+            Message::Have(ids) => self.promised(from, ids, store),
+            Message::Graft(ids) => self.grafted(from, &ids, store),
+            Message::Prune => self.tree.pruned(&from),
             Message::AskStayed { session } => {
                 let stayed = !store.is_away();
                 self.send(from, Class::Reliable, &Message::Stayed { session, stayed });
-                Ok(())
             }
-            Message::Stayed { session, stayed } => {
-                self.reconcile.stayed(from, session, stayed);
-                Ok(())
-            }
+            Message::Stayed { session, stayed } => self.reconcile.stayed(from, session, stayed),
         }
+        Ok(())
     }
 
     /// Does what costs us more than it cost the asker, as often as one may ask for it.

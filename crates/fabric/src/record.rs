@@ -11,7 +11,7 @@ use crate::{Draft, DraftError, Key, Kind, MeshId, Order, Owner, Rank, RecordName
 
 /// The most bytes of payload.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
-/// How long a tombstone is kept: a node that was away for less learns of every removal.
+/// How long a tombstone is kept: a node that was away for less learns of every removal, see [`crate::Absence`].
 pub const TOMBSTONE_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A signed record: made by [`Draft::sign`], or read by [`Record::decode`].

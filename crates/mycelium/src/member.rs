@@ -2,6 +2,7 @@
 //!
 //! Both leave papers behind (see [`soul::Papers`]), the node's key, `mesh.json` and `node.json`; nothing runs yet.
 
+mod again;
 mod found;
 mod join;
 

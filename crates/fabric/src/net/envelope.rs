@@ -134,10 +134,7 @@ impl Message {
                 ids.iter().for_each(|id| out.extend(id.as_bytes()));
             }
             Self::Prune => out.push(11),
-            Self::AskStayed { session } => {
-                out.push(12);
-                out.extend(session.to_be_bytes());
-            }
+            Self::AskStayed { session } => put_body(&mut out, 12, &session.to_be_bytes()),
             Self::Stayed { session, stayed } => {
                 out.push(13);
                 out.extend(session.to_be_bytes());

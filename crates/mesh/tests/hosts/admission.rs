@@ -41,8 +41,12 @@ fn a_ticket_lets_one_machine_in() {
     first.sees(&lan.hosts()[..2]);
     // It is a node already: a second joining changes nothing.
     node.stop();
-    let ran = second.mesh(&format!("node join {ticket}")).ended(1);
-    assert!(ran.stderr.contains("mesh"), "{ran:?}");
+    second.mesh(&format!("node join {ticket}")).ended(4);
+    let ran = second.mesh(&format!("node join {}", self::ticket(first))).ended(1);
+    assert!(ran.stderr.contains("already"), "{ran:?}");
+    let node = second.start(RUN);
+    node.ready();
+    second.sees(&lan.hosts()[..2]);
 }
 
 fn a_late_ticket_opens_nothing() {

@@ -1,6 +1,8 @@
 //! Nodes that were off for longer than the mesh remembers removals.
 
-use crate::cluster::Cluster;
+use std::path::Path;
+
+use crate::cluster::{Cluster, ticket};
 use crate::host::Host;
 use crate::lan::Lan;
 use crate::node::until;
@@ -10,7 +12,7 @@ use crate::workloads::spore;
 tests!(
     a_node_back_after_a_month_forgets_what_was_removed,
     a_mesh_that_was_off_for_a_month_forgets_nothing,
-    a_node_that_was_removed_while_it_was_away_is_told,
+    a_node_that_was_removed_while_it_was_away_joins_anew,
 );
 
 /// Seconds in a day.
@@ -37,7 +39,7 @@ fn stay(cluster: &Cluster<'_>, lan: &Lan, hosts: &[usize]) {
 fn apps(host: &Host) -> Vec<String> {
     let status = host.json("status");
     let apps = status["apps"].as_array().unwrap();
-    apps.iter().map(|app| app["app"].as_str().unwrap_or_default().to_owned()).collect()
+    apps.iter().map(|app| app["appName"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 fn a_node_back_after_a_month_forgets_what_was_removed() {
@@ -94,7 +96,7 @@ fn a_mesh_that_was_off_for_a_month_forgets_nothing() {
     });
 }
 
-fn a_node_that_was_removed_while_it_was_away_is_told() {
+fn a_node_that_was_removed_while_it_was_away_joins_anew() {
     let lan = Lan::new(3);
     let cluster = Cluster::on(&lan);
     cluster.deploy(0, 3);
@@ -103,8 +105,24 @@ fn a_node_that_was_removed_while_it_was_away_is_told() {
     stay(&cluster, &lan, &[0, 1]);
     lan.host(2).set_clock(34 * DAY);
     cluster.run(2);
-    cluster.node(2, |node| node.line("why it isn't let in", |line| line.contains("did not let us in")));
-    let told = |host| cluster.node(host, |node| node.log().contains("turned a node away"));
+    let said = |line: &str| line.contains("was revoked; it must join anew, with a ticket");
+    cluster.node(2, |node| {
+        node.line("why it isn't let in", |line| line.contains("did not let us in") && said(line))
+    });
+    let told = |host| {
+        cluster.node(host, |node| node.log().lines().any(|l| l.contains("turned a node away") && said(l)))
+    };
     until("one of them says whom it turned away", || if told(0) || told(1) { Ok(()) } else { Err(()) });
-    panic!("{}", cluster.node(2, |node| node.log()));
+    // It joins anew where it lies, and has its spores still.
+    let held = lan.host(2).state().join("repo");
+    let spores = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
+    let before = spores(&held);
+    assert!(before > 0);
+    cluster.node(2, |node| node.stop());
+    lan.host(2).mesh(&format!("node join {}", ticket(lan.host(0)))).good();
+    assert_eq!(spores(&held), before);
+    cluster.run(2);
+    lan.hosts().iter().for_each(|host| host.sees(lan.hosts()));
+    lan.host(0).serves_on(&["h0", "h1", "h2"]);
+    lan.host(2).answers("/billing/hello");
 }

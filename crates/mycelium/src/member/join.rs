@@ -6,7 +6,8 @@ use fabric::{Authority, Fabric};
 use soul::{Answer, KeyStore, Papers, Reason, Request, Roots, Ticket, Welcome, WelcomeError};
 use types::{MeshId, Signer as _};
 
-use super::{MemberError, NodeFile, Seed, check_free};
+use super::again::Before;
+use super::{MemberError, NodeFile, Seed};
 use crate::clock::SystemClock;
 use crate::identity::{self, MeshFile};
 use crate::journal::RedbJournal;
@@ -39,11 +40,30 @@ pub enum JoinError {
     Overlay(#[from] hyphae::StartError),
 }
 
-/// Redeems a ticket for this machine under `node.name`, and keeps what it gets.
+/// Redeems a ticket for this machine under `node.name`, and keeps what it gets. A node that the ticket's mesh has
+/// removed gets a new key, and keeps its spores and logs.
 pub async fn join(paths: &Paths, node: &NodeFile, ticket: &Ticket) -> Result<MeshId, MemberError> {
     paths.claim()?;
     let _lock = StateLock::take(&paths.lock()).map_err(|_| MemberError::Running(paths.state.clone()))?;
-    check_free(paths)?;
+    let mesh = Roots::new(*ticket.genesis()).mesh();
+    let before = Before::set_aside(paths, node, mesh)?;
+    let joined = let_in(paths, node, ticket).await;
+    match (before, joined) {
+        (Some(before), Err(error)) => {
+            before.put_back()?;
+            Err(match error {
+                // It has the name itself, and is a member still.
+                MemberError::Join(JoinError::Refused(Reason::NameTaken)) => {
+                    MemberError::Taken { state: paths.state.clone(), mesh }
+                }
+                error => error,
+            })
+        }
+        (_, joined) => joined,
+    }
+}
+
+async fn let_in(paths: &Paths, node: &NodeFile, ticket: &Ticket) -> Result<MeshId, MemberError> {
     let own = KeyStore::open(&paths.node_keys())?.ensure(node.name.as_str())?.0;
     let me = own.public_key();
     let request = Request::Join(ticket.redeem(&me, node.name.clone()));

@@ -8,8 +8,8 @@ use fabric::{Fabric, Key, Kind, MAX_RECORD, Owner, Record, RecordName};
 use futures_util::StreamExt as _;
 use hyphae::{Overlay, Protocol, Stream};
 use soul::{
-    Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Request, Roots, SecretKey,
-    TicketBook,
+    Answer, Certificate, Chain, Issuer, MAX_ANSWER, MAX_REQUEST, Papers, Reason, Refusal, Request, Roots,
+    SecretKey, TicketBook,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, mpsc};
@@ -221,8 +221,10 @@ fn admit(desk: &Desk, inputs: &mpsc::Sender<Input>, peer: &PublicKey, bytes: &[u
     if desk.door.name_of(peer).is_none() {
         let roots = desk.fabric.roots().ok_or("this mesh has no root")?;
         let chain = chain_of(&record).ok_or("its membership is malformed")?;
-        let member = chain.verify(&roots, now).map_err(|e| e.to_string())?;
-        chain.check_revoked(&desk.fabric.revoked()).map_err(|e| e.to_string())?;
+        // Not known here, its date counts: one that was removed, or that everybody lost, has no other way in.
+        let anew = |e: Refusal| format!("{e}; it must join anew, with a ticket");
+        chain.check_revoked(&desk.fabric.revoked()).map_err(anew)?;
+        let member = chain.verify(&roots, now).map_err(anew)?;
         if member.key != *peer {
             return Err("it shows another's membership".to_owned());
         }
@@ -268,7 +270,9 @@ pub(super) async fn introduce(network: &Network, peers: Vec<PublicKey>) {
                     met += 1;
                     network.join(vec![peer.into()]).await;
                 }
-                Err(error) => tracing::info!(peer = %peer.fingerprint(), "a node did not let us in: {error}"),
+                Err(error) => {
+                    tracing::warn!(peer = %peer.fingerprint(), "a node did not let us in: {error}");
+                }
             }
             // Two know everybody else.
             if met == 2 {
