@@ -91,7 +91,8 @@ fn a_mesh_that_was_off_for_a_month_forgets_nothing() {
     }
     // What is wished now reaches everybody.
     lan.host(0).mesh("scale billing 1").good();
-    lan.hosts().iter().for_each(|host| drop(host.serves_one()));
+    let ran_by: Vec<usize> = lan.hosts().iter().map(Host::serves_one).collect();
+    assert!(ran_by.iter().all(|host| *host == ran_by[0]), "{ran_by:?}");
     (0..3).for_each(|host| {
         cluster.node(host, |node| assert!(!node.log().contains("forgot"), "{}", node.log()))
     });
