@@ -15,15 +15,23 @@ pub const RUN: &str = "node run --edge :8080 --warmup 300ms";
 /// A mesh that runs on all hosts of a network.
 pub struct Cluster<'a> {
     lan: &'a Lan,
+    /// How its nodes are run.
+    line: String,
     nodes: Mutex<Vec<Option<Node<'a>>>>,
 }
 
 impl<'a> Cluster<'a> {
     /// Founded on the first host, joined by the others one after the other; all of them see each other.
     pub fn on(lan: &'a Lan) -> Self {
-        let cluster = Self { lan, nodes: Mutex::new(lan.hosts().iter().map(|_| None).collect()) };
+        Self::with(lan, "", "")
+    }
+
+    /// The same, founded and run with more flags.
+    pub fn with(lan: &'a Lan, found: &str, run: &str) -> Self {
+        let nodes = Mutex::new(lan.hosts().iter().map(|_| None).collect());
+        let cluster = Self { lan, line: format!("{RUN} {run}"), nodes };
         let first = lan.host(0);
-        first.mesh("node init").good();
+        first.mesh(&format!("node init {found}")).good();
         cluster.run(0);
         for host in &lan.hosts()[1..] {
             host.mesh(&format!("node join {}", ticket(first))).good();
@@ -35,7 +43,7 @@ impl<'a> Cluster<'a> {
 
     /// Starts a host's node, in place of the one that ran there; returns once it serves.
     pub fn run(&self, host: usize) {
-        self.run_as(host, RUN);
+        self.run_as(host, &self.line);
     }
 
     /// The same with another command line.

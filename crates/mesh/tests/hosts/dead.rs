@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cluster::Cluster;
 use crate::host::Host;
 use crate::lan::Lan;
-use crate::many::{Many, said};
 use crate::runner::say;
 use crate::tests;
 
@@ -15,13 +15,22 @@ tests!(
     garbage_in_the_journal_is_named,
 );
 
+/// What is asked of an edge.
+const BILLING: &str = "/billing/hello";
+
+/// Waits for an event with this message.
+#[track_caller]
+fn said(host: &Host, since: u64, message: &str) {
+    host.event(since, message, |event| event["message"].as_str().is_some_and(|said| said.contains(message)));
+}
+
 fn a_cut_between_all_is_no_outage() {
     let lan = Lan::new(3);
-    let many = Many::up(&lan, "");
-    many.deploy_billing(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 3);
     let since: Vec<u64> = lan.hosts().iter().map(Host::last_event).collect();
     let ask = |host: usize, work: &dyn Fn()| {
-        let ((), load) = lan.host(host).while_asking(4, &many.billing(host), |asking| {
+        let ((), load) = lan.host(host).while_asking(4, &[lan.host(host).url(BILLING)], |asking| {
             asking.answers(8);
             work();
             asking.answers(8);
@@ -63,15 +72,15 @@ fn times(host: &Host, since: u64, kind: &str, count: usize) {
 
 fn a_node_alone_serves_what_it_knew() {
     let lan = Lan::new(3);
-    let mut many = Many::up(&lan, "");
-    many.deploy_billing(3);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 3);
     let since = lan.host(0).last_event();
-    lan.hosts().iter().for_each(Host::power_off);
+    (0..3).for_each(|host| cluster.power_off(host));
     let started = Instant::now();
-    many.start(0, "");
+    cluster.run(0);
     let ready = started.elapsed();
     times(lan.host(0), since, "endpoint-register", 1);
-    let answer = lan.host(0).get(&many.billing(0)[0]).unwrap();
+    let answer = lan.host(0).get(&lan.host(0).url(BILLING)).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     let served = started.elapsed();
     say(&format!("serves {ready:?} after its start, its app {served:?} after\n"));
@@ -81,10 +90,10 @@ fn a_node_alone_serves_what_it_knew() {
 
 fn a_full_disk_stops_nothing() {
     let lan = Lan::new(2);
-    let many = Many::up(&lan, "");
-    many.deploy_billing(2);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 2);
     let host = lan.host(0);
-    let ((), load) = host.while_asking(4, &many.billing(0), |asking| {
+    let ((), load) = host.while_asking(4, &[host.url(BILLING)], |asking| {
         host.fill_disk();
         // There is no room for the new replica; the one before it serves on, and people are told.
         let rollout = host.start("env set billing A=1");
@@ -103,20 +112,20 @@ fn a_full_disk_stops_nothing() {
 
 fn garbage_in_the_journal_is_named() {
     let lan = Lan::new(2);
-    let mut many = Many::up(&lan, "");
-    many.deploy_billing(2);
+    let cluster = Cluster::on(&lan);
+    cluster.deploy(0, 2);
     let (host, journal) = (lan.host(1), lan.host(1).state().join("fabric.redb"));
-    many.nodes[1].kill9();
+    cluster.node(1, |node| node.kill9());
     std::fs::write(&journal, vec![7; 64 << 10]).unwrap();
     let refused = host.mesh("node run --edge :0").ended(1);
     assert!(refused.stderr.contains(&journal.display().to_string()), "{refused:?}");
     assert!(refused.stderr.contains("hint: "), "{refused:?}");
     // What the hint says is the way out: the other node still knows everything.
     std::fs::rename(&journal, host.work().join("damaged")).unwrap();
-    many.start(1, "");
+    cluster.run(1);
     said(host, 0, "node h0 is here");
     let answer = loop {
-        let answer = host.get(&many.billing(1)[0]).unwrap();
+        let answer = host.get(&host.url(BILLING)).unwrap();
         if answer.status != 404 {
             break answer;
         }

@@ -20,14 +20,16 @@ mod host;
 mod http;
 mod lan;
 mod load;
-mod many;
+mod long;
 mod net;
 mod node;
+mod overheard;
 mod poison;
 mod records;
 mod recovery;
 mod restarts;
 mod runner;
+mod spread;
 mod traffic;
 mod workloads;
 
@@ -47,6 +49,9 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("hardship", hardship::TESTS),
     ("dead", dead::TESTS),
     ("poison", poison::TESTS),
+    ("long", long::TESTS),
+    ("spread", spread::TESTS),
+    ("overheard", overheard::TESTS),
     ("restarts", restarts::TESTS),
     ("container", container::TESTS),
 ];

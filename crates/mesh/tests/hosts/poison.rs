@@ -3,14 +3,17 @@
 use rustix::process::Pid;
 use serde_json::Value;
 
+use crate::cluster::Cluster;
 use crate::host::Host;
 use crate::lan::Lan;
-use crate::many::Many;
 use crate::node::gone;
 use crate::runner::say;
 use crate::tests;
 
 tests!(a_record_that_panics_takes_down_one_node_once, a_record_that_hangs_takes_down_one_node_once);
+
+/// What is asked of an edge.
+const BILLING: &str = "/billing/hello";
 
 fn a_record_that_panics_takes_down_one_node_once() {
     takes_down_one_node_once("panic", "panic: a plan asks for a panic");
@@ -21,18 +24,17 @@ fn a_record_that_hangs_takes_down_one_node_once() {
 }
 
 fn takes_down_one_node_once(how: &str, reason: &str) {
-    let flags = "--watchdog 2s";
     let lan = Lan::new(3);
-    let mut many = Many::up(&lan, flags);
-    many.deploy_billing(3);
+    let cluster = Cluster::with(&lan, "", "--watchdog 2s");
+    cluster.deploy(0, 3);
     let workloads: Vec<Pid> = lan.hosts().iter().map(workload).collect();
     let first = lan.host(0);
-    let urls = [many.billing(1), many.billing(2)].concat();
+    let urls = [1, 2].map(|host| lan.host(host).url(BILLING));
     let ((), load) = lan.host(1).while_asking(8, &urls, |asking| {
         asking.answers(16);
         assert_ne!(first.mesh(&format!("env set billing MESH_TEST_HANDLER={how}")).code, 0);
-        assert_ne!(many.nodes[0].ended(), 0);
-        many.start(0, flags);
+        assert_ne!(cluster.node(0, |node| node.ended()), 0);
+        cluster.run(0);
         asking.answers(100);
     });
     say(&format!("{load:?}\n"));
@@ -42,15 +44,15 @@ fn takes_down_one_node_once(how: &str, reason: &str) {
     assert!(plan["reason"].as_str().unwrap().starts_with(reason), "{kept_out}");
     let status = first.mesh("status").good().stdout;
     assert!(status.contains("`mesh quarantine` shows more"), "{status}");
-    serves_as_before(&lan, &many, &workloads);
+    serves_as_before(&lan, &cluster, &workloads);
 
     // Whoever lets it in again has it again, and nobody else does.
     let release = format!("quarantine release {}", plan["id"].as_str().unwrap());
     let _ = first.mesh(&release);
-    assert_ne!(many.nodes[0].ended(), 0);
-    many.start(0, flags);
+    assert_ne!(cluster.node(0, |node| node.ended()), 0);
+    cluster.run(0);
     assert_eq!(of_billing(&first.json("quarantine"))["id"], plan["id"]);
-    serves_as_before(&lan, &many, &workloads);
+    serves_as_before(&lan, &cluster, &workloads);
 
     // The next plan is like any other, everywhere.
     first.mesh("env set billing MESH_TEST_HANDLER=nothing").good();
@@ -60,15 +62,16 @@ fn takes_down_one_node_once(how: &str, reason: &str) {
     }
 }
 
-fn serves_as_before(lan: &Lan, many: &Many<'_>, workloads: &[Pid]) {
+fn serves_as_before(lan: &Lan, cluster: &Cluster<'_>, workloads: &[Pid]) {
     for (host, pid) in lan.hosts().iter().zip(workloads) {
         assert_eq!(workload(host), *pid, "{}: it ran on", host.name());
-        assert_eq!(host.get(&many.billing(host.number())[0]).unwrap().status, 200);
+        assert_eq!(host.get(&host.url(BILLING)).unwrap().status, 200);
         let env = host.mesh("env list billing").good().stdout;
         assert!(!env.contains("MESH_TEST_HANDLER"), "{}: {env}", host.name());
     }
-    for (host, node) in lan.hosts().iter().zip(&many.nodes).skip(1) {
-        assert!(!gone(node.pid(), std::time::Duration::ZERO), "{} fell as well", host.name());
+    for host in &lan.hosts()[1..] {
+        let pid = cluster.node(host.number(), |node| node.pid());
+        assert!(!gone(pid, std::time::Duration::ZERO), "{} fell as well", host.name());
         assert_eq!(host.json("quarantine"), Value::Array(Vec::new()));
     }
 }
