@@ -83,6 +83,8 @@ pub(crate) struct Network {
     pub(crate) tunnels: Tunnels,
     silent: Arc<watch::Sender<bool>>,
     met: watch::Receiver<bool>,
+    /// Whether nobody is known to call on.
+    alone: bool,
 }
 
 /// What a network is made of.
@@ -127,13 +129,7 @@ impl Network {
         let door = desk.door.clone();
         door.refresh(&fabric);
         let gate = Doorkeeper { door: door.clone(), inputs: inputs.clone(), tunnels: tunnels.clone() };
-        let config = hyphae::Config {
-            key: desk.key.seed(),
-            listen: sockets(listen),
-            gate: Arc::new(gate),
-            protocols: served(protocols, &desk, &inputs),
-            limits: Limits::default(),
-        };
+        let config = config(&desk, listen, gate, served(protocols, &desk, &inputs));
         let overlay = Overlay::succeed(config, left).await?;
         tunnels.attach(overlay.clone());
         let addresses = reachable_at(overlay.addresses(), advertise);
@@ -161,26 +157,34 @@ impl Network {
             driver.run().await;
             "network"
         });
-        let herald = inputs.clone();
-        fabric.announce_to(Box::new(move |record| {
-            // A full queue means that we are late; then reconciliation brings it to the others.
-            let _ = herald.try_send(Input::Publish(Box::new(record)));
-        }));
+        announce(&fabric, &inputs);
         let addresses = Arc::new(watch::Sender::new(addresses));
-        let advertise = advertise.to_vec();
         presence.expect(fabric.members());
-        let network =
-            Self { overlay, presence, quarantine, desk, addresses, advertise, inputs, tunnels, silent, met };
+        let alone = seeds.is_empty();
+        let network = Self {
+            overlay,
+            presence,
+            quarantine,
+            desk,
+            addresses,
+            advertise: advertise.to_vec(),
+            inputs,
+            tunnels,
+            silent,
+            met,
+            alone,
+        };
         network.meet(seeds, tasks);
         network.look_after(tasks);
         Ok(network)
     }
 
-    /// The nodes that were here before are heard of within some ten milliseconds, if they still are; whether any was.
+    /// The nodes that were here before are heard of within some ten milliseconds, if they still are, and so is the issuer
+    /// by a node that has just joined; whether any was.
     pub(crate) async fn heard_again(&self) -> bool {
         let mut changes = self.desk.fabric.subscribe();
         let first = async {
-            while self.presence.expected() > 0 && self.presence.here().is_empty() {
+            while !self.alone && self.presence.here().is_empty() {
                 changes.changed().await;
             }
         };
@@ -288,6 +292,26 @@ pub(crate) async fn errand(
         limits: Limits::default(),
     })
     .await
+}
+
+/// The overlay of this node.
+fn config(
+    desk: &Desk,
+    listen: &[SocketAddr],
+    gate: Doorkeeper,
+    protocols: BTreeMap<String, Protocol>,
+) -> hyphae::Config {
+    let (key, listen, limits) = (desk.key.seed(), sockets(listen), Limits::default());
+    hyphae::Config { key, listen, gate: Arc::new(gate), protocols, limits }
+}
+
+/// Has the core broadcast what is written here.
+fn announce(fabric: &Fabric, inputs: &mpsc::Sender<Input>) {
+    let herald = inputs.clone();
+    fabric.announce_to(Box::new(move |record| {
+        // A full queue means that we are late; then reconciliation brings it to the others.
+        let _ = herald.try_send(Input::Publish(Box::new(record)));
+    }));
 }
 
 /// As the core tells others of us.

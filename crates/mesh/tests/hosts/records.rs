@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, RUN, ticket};
 use crate::lan::Lan;
 use crate::node::until;
 use crate::tests;
@@ -11,6 +11,7 @@ use crate::workloads::spore;
 tests!(
     a_plan_that_any_node_hears_is_obeyed_by_all,
     publishing_on_one_node_is_enough,
+    a_plan_that_a_newcomer_hears_first_is_safe_elsewhere,
     what_is_written_on_two_sides_of_a_cut_is_shown_and_settled,
     an_operator_elsewhere_is_served,
     a_removed_operator_is_obeyed_no_longer,
@@ -43,6 +44,25 @@ fn publishing_on_one_node_is_enough() {
     cluster.power_off(0);
     lan.host(1).says("h0", "dead");
     lan.host(1).serves_on(&["h1", "h1", "h2"]);
+}
+
+fn a_plan_that_a_newcomer_hears_first_is_safe_elsewhere() {
+    let lan = Lan::new(2);
+    let (first, newcomer) = (lan.host(0), lan.host(1));
+    first.mesh("node init").good();
+    let mesh = first.start(RUN);
+    mesh.ready();
+    newcomer.mesh(&format!("node join {}", ticket(first))).good();
+    carry_keys(&lan, 1);
+    let spore = spore(newcomer, "billing", "v0.1.0");
+    let node = newcomer.start(RUN);
+    node.ready();
+    // It had been let in, and heard of, before it served anybody.
+    let log = node.line("that it serves", |line| line.contains("the mesh serves"));
+    let log = node.log().split_once(&log).unwrap().0.to_owned();
+    assert!(log.contains("node h0 is here"), "{log}");
+    let said = newcomer.mesh(&format!("deploy {spore} --no-wait")).good().stderr;
+    assert!(said.contains("on 2 nodes"), "{said}");
 }
 
 fn what_is_written_on_two_sides_of_a_cut_is_shown_and_settled() {
@@ -88,7 +108,7 @@ fn what_is_written_on_two_sides_of_a_cut_is_shown_and_settled() {
 fn an_operator_elsewhere_is_served() {
     let lan = Lan::new(3);
     lan.host(0).mesh("node init").good();
-    let node = lan.host(0).start(crate::cluster::RUN);
+    let node = lan.host(0).start(RUN);
     node.ready();
     let network = lan.host(0).json("net peers");
     let at = format!("{}@{}:7433", network["publicKey"].as_str().unwrap(), lan.host(0).v4());
