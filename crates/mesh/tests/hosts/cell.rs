@@ -10,6 +10,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::LazyLock;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -69,8 +70,14 @@ pub fn command(test: &str) -> Command {
 }
 
 fn unshare() -> Command {
+    /// Whether it takes a user namespace to make the others: for all but root, and for root in most containers.
+    static AS_USER: LazyLock<bool> = LazyLock::new(|| {
+        let mut command = Command::new("unshare");
+        let made = command.args(["--net", "--mount", "true"]).stderr(Stdio::null()).status();
+        !made.is_ok_and(|status| status.success())
+    });
     let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
+    if *AS_USER {
         command.args(["--user", "--map-root-user"]);
     }
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);

@@ -122,7 +122,8 @@ fn address(family: Family, subnet: usize, last: u8, link: &str) -> String {
         text.push_str(&format!("addr add 10.7.{subnet}.{last}/24 dev {link}\n"));
     }
     if family != Family::V4 {
-        text.push_str(&format!("addr add fd07:0:0:{subnet}::{last}/64 dev {link}\n"));
+        // Without looking whether somebody has it it can be used at once.
+        text.push_str(&format!("addr add fd07:0:0:{subnet}::{last}/64 dev {link} nodad\n"));
     }
     text
 }
