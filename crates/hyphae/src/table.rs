@@ -14,8 +14,9 @@ use crate::outbox::Outbox;
 use crate::pick::{Verdict, pick};
 use crate::{OpenError, wire};
 
-/// The most connections kept to one peer: two dials at once, and one that is just closing.
-const MOST_LINKS: usize = 3;
+/// The most connections kept to one peer: two dials at once, one that is just closing, and those that earlier runs of
+/// either end finish what is open on.
+const MOST_LINKS: usize = 8;
 /// The most datagrams that wait for a dial; older ones are dropped.
 pub const MOST_DATAGRAMS: usize = 16;
 
@@ -96,7 +97,9 @@ impl Entry {
         }
         self.links.insert(if first { 0 } else { self.links.len() }, Arc::clone(new));
         while self.links.len() > MOST_LINKS {
-            let oldest = self.links.iter().enumerate().min_by_key(|(_, link)| link.facts.since);
+            // One with nothing open on it first, and never the new one.
+            let worth = |link: &Arc<Link>| (Arc::ptr_eq(link, new), link.active() > 0, link.facts.since);
+            let oldest = self.links.iter().enumerate().min_by_key(|(_, link)| worth(link));
             let Some((index, _)) = oldest else { break };
             self.links.remove(index).close(wire::CODE_SUPERSEDED, "too many connections");
         }

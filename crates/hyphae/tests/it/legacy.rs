@@ -108,6 +108,22 @@ async fn no_stream_fails_while_three_runs_follow_each_other_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_outlives_many_successors() {
+    let a = Node::new(1).start().await;
+    let mut runs = vec![run("0").start().await];
+    introduce(&a, &runs[0]);
+    let mut open = a.open(key(2), "echo").await.unwrap();
+    round(&mut open, "before").await;
+    for name in ["1", "2", "3", "4"] {
+        let before = runs.last().unwrap();
+        let next = succeed(name, before, before.bequeath().unwrap()).await;
+        assert_eq!(who(&a).await, name);
+        runs.push(next);
+        round(&mut open, "after").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_that_dies_leaves_the_socket_to_the_run_before() {
     let (a, one) = (Node::new(1).start().await, run("one").start().await);
     introduce(&a, &one);
