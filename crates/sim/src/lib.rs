@@ -13,6 +13,7 @@
 
 mod act;
 pub mod chaos;
+mod checked;
 mod disk;
 mod keeper;
 mod keys;

@@ -7,6 +7,7 @@ use fabric::net::{Class, Config, CoreAt, Input, Net, Output, PeerId};
 use fabric::{Authority, Core, Output as Stored};
 use types::{Digest, NodeName, PublicKey, Signer as _, Timestamp};
 
+use crate::checked::{Checked, Shared};
 use crate::disk::Disk;
 use crate::keeper::Keeper;
 use crate::keys;
@@ -107,11 +108,12 @@ impl Node {
     }
 
     /// One step of the network; writes go to the disk.
-    pub(crate) fn step(&mut self, input: Input, now: Duration) -> Vec<Output> {
+    pub(crate) fn step(&mut self, input: Input, now: Duration, checked: &mut Checked) -> Vec<Output> {
         let wall = self.wall(now);
         let Some(running) = &mut self.running else { return Vec::new() };
         let mut outputs = Vec::new();
-        let mut store = CoreAt { core: &mut running.core, now: wall, outputs: &mut outputs };
+        let at = CoreAt { core: &mut running.core, now: wall, outputs: &mut outputs };
+        let mut store = Shared { at, checked };
         let out = running.net.handle(input, now, &mut store);
         self.keep(outputs);
         out

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use types::{AppName, Digest, Namespace};
 
+use crate::checked::Checked;
 use crate::keeper::Nature;
 use crate::keys;
 use crate::links::{Links, Weather};
@@ -114,6 +115,7 @@ pub struct World {
     pub(crate) absences: Vec<(usize, Absence)>,
     /// What releases are like; the others are good.
     pub(crate) natures: BTreeMap<Digest, Nature>,
+    checked: Checked,
     pub(crate) decisions: Decisions,
     /// Whether nodes look at their records.
     pub(crate) planning: bool,
@@ -150,6 +152,7 @@ impl World {
             natures: BTreeMap::new(),
             applying: None,
             applied: (0, Duration::ZERO),
+            checked: Checked::default(),
             decisions: Decisions::new(!config.watched),
             planning: true,
             stored: BTreeMap::new(),
@@ -355,7 +358,7 @@ impl World {
         {
             running.wish = None;
         }
-        let outputs = self.nodes[node].step(input, self.now);
+        let outputs = self.nodes[node].step(input, self.now, &mut self.checked);
         for output in outputs {
             self.carry_out(node, output);
         }
