@@ -2,7 +2,7 @@
 //! Dies with the node's process.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Mind {
     /// What the decision was derived from: the version of the view, and whether liveness has changed since.
     seen: Option<u64>,
     told: Option<agent::World>,
+    /// Which of so many nodes take work, as a number; nothing when that may have changed.
+    working: Option<(usize, u64)>,
 }
 
 /// Decisions that were made lately. All nodes that know the same decide the same, so that a thousand nodes needn't each
@@ -44,14 +46,6 @@ const MAX_KEPT: usize = 1_000;
 impl Decisions {
     pub(crate) fn new(shared: bool) -> Self {
         Self { kept: shared.then(BTreeMap::new) }
-    }
-
-    fn of(&mut self, input: impl FnOnce() -> (u64, u64), decide: impl FnOnce() -> Decision) -> Arc<Decision> {
-        let Some(kept) = &mut self.kept else { return Arc::new(decide()) };
-        if kept.len() >= MAX_KEPT {
-            kept.clear();
-        }
-        Arc::clone(kept.entry(input()).or_insert_with(|| Arc::new(decide())))
     }
 }
 
@@ -68,6 +62,7 @@ impl Mind {
             tick: None,
             seen: None,
             told: None,
+            working: None,
         }
     }
 
@@ -75,7 +70,7 @@ impl Mind {
     pub(crate) fn note(&mut self, event: &Event) -> bool {
         let changed = self.liveness.note(event).is_some();
         if changed {
-            self.seen = None;
+            (self.seen, self.working) = (None, None);
         }
         changed
     }
@@ -83,7 +78,7 @@ impl Mind {
     /// Those that weren't heard of by now are gone.
     pub(crate) fn settle(&mut self) {
         self.liveness.settle();
-        self.seen = None;
+        (self.seen, self.working) = (None, None);
     }
 
     /// What this node finds of itself when it starts.
@@ -104,7 +99,17 @@ impl Mind {
             return None;
         }
         self.seen = Some(view.version);
-        self.decision = decisions.of(|| self.input(store, view), || cortex::decide(&self.world(view)));
+        self.decision = match &mut decisions.kept {
+            Some(kept) => {
+                let input = self.input(store, view);
+                if kept.len() >= MAX_KEPT {
+                    kept.clear();
+                }
+                let decide = || Arc::new(cortex::decide(&self.world(view)));
+                Arc::clone(kept.entry(input).or_insert_with(decide))
+            }
+            None => Arc::new(cortex::decide(&self.world(view))),
+        };
         let note = |(app, entry): (&types::AppName, &fabric::Entry<genome::Plan>)| {
             let decided = self.decision.apps.get(app);
             let fallback = decided.and_then(|decided| decided.fallback.clone());
@@ -127,12 +132,21 @@ impl Mind {
     }
 
     /// What a decision follows from, as a number: the records, and which nodes take work.
-    fn input(&self, store: &fabric::Core, view: &View) -> (u64, u64) {
-        let mut working = std::hash::DefaultHasher::new();
-        let nodes = view.nodes.keys().filter(|node| self.liveness.takes_work(node));
-        nodes.for_each(|node| node.hash(&mut working));
+    fn input(&mut self, store: &fabric::Core, view: &View) -> (u64, u64) {
         let number = |id: Digest| id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
-        (store.ids().map(number).fold(0, u64::wrapping_add), working.finish())
+        let records = store.ids().map(number).fold(0, u64::wrapping_add);
+        let count = view.nodes.len();
+        let working = match self.working {
+            Some((of, working)) if of == count => working,
+            _ => {
+                let mut working = DefaultHasher::new();
+                let nodes = view.nodes.keys().filter(|node| self.liveness.takes_work(node));
+                nodes.for_each(|node| node.hash(&mut working));
+                working.finish()
+            }
+        };
+        self.working = Some((count, working));
+        (records, working)
     }
 
     fn world<'a>(&self, view: &'a View) -> cortex::World<'a> {

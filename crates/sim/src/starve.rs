@@ -25,6 +25,7 @@ const SLICE: std::ops::Range<u64> = 1..5;
 /// one's own lag, or without.
 pub(crate) fn starve(measure: Measure, guarded: bool) -> Result<usize, Broken> {
     let mut world = measure.world();
+    world.planning = false;
     found(&mut world)?;
     world.run(Duration::from_secs(10))?;
     if !guarded {
