@@ -1,7 +1,7 @@
 //! Starve: processes that hardly get the CPU, and whom they accuse (compare Lifeguard, Dadgar et al. 2018).
 //!
-//! What does harm is not one long stop: whoever is stopped for longer than a suspicion lasts is taken for dead itself, and
-//! comes back holding nothing against others. It is the slices of a few milliseconds that a busy machine gives: a
+//! What does harm is not one long stop: whoever is stopped for longer than a suspicion lasts is taken for dead itself,
+//! and comes back holding nothing against others. It is the slices of a few milliseconds that a busy machine gives: a
 //! question goes out in one, its answer lies unread through the next stop, and a timer is looked at first.
 
 use std::time::Duration;

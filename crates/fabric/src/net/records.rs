@@ -127,8 +127,8 @@ impl Net {
         }
     }
 
-    /// Verifies a record and takes it. The same bytes as in the store were verified when they came in, and needn't even be
-    /// read: reading the writer's key alone takes longer than finding them.
+    /// Verifies a record and takes it. The same bytes as in the store were verified when they came in, and needn't even
+    /// be read: reading the writer's key alone takes longer than finding them.
     fn take(
         &mut self,
         bytes: &[u8],
