@@ -12,6 +12,7 @@ mod planner;
 mod ports;
 mod prepare;
 mod probe;
+mod profile;
 mod retire;
 mod shell;
 mod witness;

@@ -12,6 +12,7 @@ use spore::{Extracted, Manifest, Provides, SporeError};
 use types::{PublicKey, Workload};
 
 use crate::core::{Check, Facts, Unprepared};
+use crate::profile::Profile;
 
 /// Whether spores of a publisher may run here; the error says why that can't be told.
 pub(crate) type Trusts = dyn Fn(&PublicKey) -> Result<bool, String> + Send + Sync;
@@ -34,6 +35,8 @@ pub(crate) struct Prepared {
     pub manifest: Manifest,
     /// What runs it when it isn't native: the program and its own arguments.
     pub interpreter: Option<(PathBuf, Vec<String>)>,
+    /// How far it is confined.
+    pub profile: Profile,
 }
 
 impl Prepared {
@@ -64,10 +67,11 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let manifest = spore.manifest().clone();
     trusted(&manifest, order.trusts)?;
     matches(&manifest, order.wanted)?;
-    let interpreter = interpreter(&manifest, order.search)?;
+    let profile = Profile::of(&manifest.security).map_err(Unprepared::Refused)?;
+    let interpreter = interpreter(&manifest, order.search, profile)?;
     clear(order.into).map_err(|error| failed(&format_args!("clear {}: {error}", order.into.display())))?;
     let extracted = spore.extract(Some(digest), order.into).map_err(|error| unprepared(&error))?;
-    Ok(Prepared { extracted, manifest, interpreter })
+    Ok(Prepared { extracted, manifest, interpreter, profile })
 }
 
 /// Removes a run folder; that there is none is fine.
@@ -129,14 +133,19 @@ fn matches(manifest: &Manifest, wanted: &Assignment) -> Result<(), Unprepared> {
     Ok(())
 }
 
-fn interpreter(manifest: &Manifest, search: &str) -> Result<Option<(PathBuf, Vec<String>)>, Unprepared> {
+fn interpreter(
+    manifest: &Manifest,
+    search: &str,
+    profile: Profile,
+) -> Result<Option<(PathBuf, Vec<String>)>, Unprepared> {
     let mut words = manifest.interpreter_words();
     let Some(program) = words.next() else { return Ok(None) };
     let rest = words.map(str::to_owned).collect();
+    let fits = |path: &PathBuf| is_program(path) && profile.runs(path);
     let found = if program.contains('/') {
-        Some(PathBuf::from(program)).filter(|path| path.is_absolute() && is_program(path))
+        Some(PathBuf::from(program)).filter(|path| path.is_absolute() && fits(path))
     } else {
-        std::env::split_paths(search).map(|folder| folder.join(program)).find(|path| is_program(path))
+        std::env::split_paths(search).map(|folder| folder.join(program)).find(fits)
     };
     match found {
         Some(path) => Ok(Some((path, rest))),

@@ -21,7 +21,8 @@ use tokio::sync::mpsc;
 use crate::exit::Exit;
 use crate::log::LogLimits;
 use crate::reactor;
-use crate::wire::{IdArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
+use crate::skin::Skin;
+use crate::wire::{CONFINE, IdArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
 use driver::Driver;
 pub use error::KeeperError;
 
@@ -69,6 +70,8 @@ pub struct Spawn {
     pub logs: PathBuf,
     /// Anything, up to 64 KiB: handed back with the process, also to a later client.
     pub note: String,
+    /// What it may reach; without one all that the keeper may.
+    pub skin: Option<Skin>,
 }
 
 /// What is executed.
@@ -173,8 +176,10 @@ impl Keeper {
             logs: spawn.logs,
             note: spawn.note,
             limits: self.limits,
+            skin: spawn.skin,
         };
-        driver::parse(self.call("spawn", json!(args), fds).await?.0)
+        let call = if args.skin.is_some() { CONFINE } else { "spawn" };
+        driver::parse(self.call(call, json!(args), fds).await?.0)
     }
 
     /// Asks a workload to end: its main process gets SIGTERM; what it leaves behind when it ends gets
@@ -263,6 +268,7 @@ impl Spawn {
             cwd: self.cwd.clone(),
             logs: self.logs.clone(),
             note: self.note.clone(),
+            skin: self.skin.clone(),
         })
     }
 }

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 
+use crate::skin::Grown;
+
 /// The stack the child runs on until it executes.
 const STACK: usize = 32 << 10;
 /// How many descriptors a workload may open unless it raises its own limit (or the hard one is lower):
@@ -44,6 +46,8 @@ pub(crate) struct Launch<'a> {
     pub stdin: BorrowedFd<'a>,
     pub stdout: BorrowedFd<'a>,
     pub stderr: BorrowedFd<'a>,
+    /// What confines it; without one it may do what the keeper may.
+    pub skin: Option<&'a Grown>,
 }
 
 /// What a child was doing when it failed.
@@ -55,6 +59,8 @@ pub(crate) enum Step {
     Prepare,
     /// The working directory.
     Enter,
+    /// What confines it.
+    Confine,
     /// The program itself.
     Execute,
 }
@@ -69,6 +75,7 @@ struct Plan {
     cwd: *const c_char,
     stdio: [c_int; 3],
     nofile: libc::rlimit,
+    skin: *const Grown,
     /// Told back: the step and `errno` of a failure.
     step: AtomicI32,
     errno: AtomicI32,
@@ -93,6 +100,7 @@ impl Launch<'_> {
             cwd: self.cwd.as_ptr(),
             stdio: [self.stdin.as_raw_fd(), self.stdout.as_raw_fd(), self.stderr.as_raw_fd()],
             nofile: libc::rlimit { rlim_cur: hard.min(NOFILE), rlim_max: hard },
+            skin: self.skin.map_or(ptr::null(), ptr::from_ref),
             step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
         };
@@ -101,6 +109,7 @@ impl Launch<'_> {
             0 => return Ok(pid),
             1 => Step::Prepare,
             2 => Step::Enter,
+            3 => Step::Confine,
             _ => Step::Execute,
         };
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
@@ -173,6 +182,9 @@ unsafe fn become_program(plan: &Plan) -> c_int {
                 return 1;
             }
         }
+        let skin = plan.skin.as_ref();
+        // Out of the way of what is put in its place below.
+        let rules = skin.map(|skin| libc::fcntl(skin.rules(), libc::F_DUPFD_CLOEXEC, PROGRAM_FD + 2));
         let mut first_closed = PROGRAM_FD;
         if plan.program >= 0 {
             if plan.program != PROGRAM_FD && libc::dup2(plan.program, PROGRAM_FD) < 0 {
@@ -180,6 +192,13 @@ unsafe fn become_program(plan: &Plan) -> c_int {
             }
             let flags = if plan.script { 0 } else { libc::FD_CLOEXEC };
             libc::fcntl(PROGRAM_FD, libc::F_SETFD, flags);
+            first_closed += 1;
+        }
+        if let Some(rules) = rules {
+            if libc::dup2(rules, first_closed) < 0 {
+                return 1;
+            }
+            libc::fcntl(first_closed, libc::F_SETFD, libc::FD_CLOEXEC);
             first_closed += 1;
         }
         // Before Linux 5.9 this fails and changes nothing: everything else is CLOEXEC anyhow.
@@ -193,6 +212,11 @@ unsafe fn become_program(plan: &Plan) -> c_int {
         if libc::chdir(plan.cwd) < 0 {
             return 2;
         }
+        if let Some(skin) = skin
+            && !skin.wear(first_closed - 1)
+        {
+            return 3;
+        }
         let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
         if plan.program >= 0 {
             let flags = libc::AT_EMPTY_PATH;
@@ -200,6 +224,6 @@ unsafe fn become_program(plan: &Plan) -> c_int {
         } else {
             libc::execve(plan.path, argv, envp);
         }
-        3
+        4
     }
 }

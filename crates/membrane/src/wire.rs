@@ -19,11 +19,15 @@ use types::Timestamp;
 
 use crate::exit::Exit;
 use crate::log::LogLimits;
+use crate::skin::Skin;
 
 /// The name of the socket in the keeper's folder.
 pub(crate) const SOCKET: &str = "sock";
 /// What a keeper with its socket open writes to its standard output; anything else is an error text.
 pub(crate) const READY: &str = "ready";
+
+/// `spawn` with a skin. A call of its own, so that a keeper that knows of no skin refuses it instead of spawning without.
+pub(crate) const CONFINE: &str = "confine";
 
 /// One call of a client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,7 +93,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Call {
     Attach,
-    Spawn(SpawnArgs),
+    Spawn(Box<SpawnArgs>),
     Stop(IdArgs),
     Kill(IdArgs),
     Forget(IdArgs),
@@ -106,7 +110,8 @@ impl Call {
     pub fn read(call: String, args: Value) -> serde_json::Result<Self> {
         Ok(match call.as_str() {
             "attach" => Self::Attach,
-            "spawn" => Self::Spawn(serde_json::from_value(args)?),
+            "spawn" => Self::Spawn(Box::new(serde_json::from_value(args)?)),
+            CONFINE => Self::Spawn(Box::new(confined(serde_json::from_value(args)?)?)),
             "stop" => Self::Stop(serde_json::from_value(args)?),
             "kill" => Self::Kill(serde_json::from_value(args)?),
             "forget" => Self::Forget(serde_json::from_value(args)?),
@@ -117,6 +122,14 @@ impl Call {
             _ => Self::Other(call),
         })
     }
+}
+
+/// A call to confine has a skin.
+fn confined(args: SpawnArgs) -> serde_json::Result<SpawnArgs> {
+    if args.skin.is_none() {
+        return Err(serde::de::Error::missing_field("skin"));
+    }
+    Ok(args)
 }
 
 /// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`.
@@ -132,6 +145,9 @@ pub(crate) struct SpawnArgs {
     pub logs: PathBuf,
     pub note: String,
     pub limits: LogLimits,
+    /// Of `confine` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skin: Option<Skin>,
 }
 
 /// `stop`, `kill` (without grace), `forget`.

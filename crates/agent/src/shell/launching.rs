@@ -14,6 +14,7 @@ use crate::core::{Input, Launch, LaunchId, NotSpawned, Unprepared};
 use crate::environment::environment;
 use crate::logs;
 use crate::prepare::{self, Order, Prepared};
+use crate::profile::{self, Place};
 
 impl Shell {
     pub(super) fn prepare(&mut self, id: LaunchId, wanted: Box<Assignment>) {
@@ -102,10 +103,18 @@ impl Shell {
         launch: &Launch,
         wanted: &Assignment,
     ) -> Result<Spawn, serde_json::Error> {
-        let Prepared { extracted, manifest, interpreter } = prepared;
+        let Prepared { extracted, manifest, interpreter, profile } = prepared;
         let config = &self.config;
+        let place = Place {
+            manifest: &manifest,
+            dir: &extracted.dir,
+            interpreter: interpreter.as_ref().map(|(path, _)| path.as_path()),
+            port: launch.port,
+            edge: &config.edge_url,
+        };
+        let skin = profile::skin(profile, &place);
         let env = environment(
-            &config.environment,
+            &profile::environment(profile, &config.environment, &extracted.dir),
             &manifest.env,
             &wanted.release.env,
             launch,
@@ -133,6 +142,7 @@ impl Shell {
             cwd: extracted.dir,
             logs: config.logs_dir.join(launch.id.replica.as_str()),
             note: serde_json::to_string(launch)?,
+            skin,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The agent with a real keeper and real processes, and its core in a simulated mesh.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that can't go on fails")]
 
+mod confined;
 mod figures;
 mod launching;
 mod rig;

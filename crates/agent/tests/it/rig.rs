@@ -30,7 +30,7 @@ pub struct Rig {
     pub requests: Arc<Requests>,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub agents: BTreeMap<NodeName, AgentHandle>,
-    publisher: Arc<SecretKey>,
+    pub publisher: Arc<SecretKey>,
     operator: SecretKey,
     node_keys: BTreeMap<NodeName, Arc<SecretKey>>,
     ports: Arc<Ports>,

@@ -26,7 +26,7 @@ impl Server {
                 self.attach(client, id);
                 return Ok(());
             }
-            Ok(Call::Spawn(args)) => self.spawn(args, frame.fds).map(value),
+            Ok(Call::Spawn(args)) => self.spawn(*args, frame.fds).map(value),
             Ok(Call::Stop(args)) => {
                 let grace = Duration::from_millis(args.grace_ms);
                 self.key(&args.id).map(|key| self.stop(key, grace)).map(done)

@@ -15,6 +15,7 @@ use super::server::{Server, now};
 use crate::launch::{Launch, Program, Step};
 use crate::log::LogWriter;
 use crate::marker;
+use crate::skin::Skin;
 use crate::tree::Tree;
 use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
 
@@ -40,6 +41,8 @@ impl Server {
         };
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
+        let skin = args.skin.as_ref().map(Skin::grow).transpose();
+        let skin = skin.map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))?;
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
         let launch = Launch {
@@ -57,6 +60,7 @@ impl Server {
             stdin: self.null.as_fd(),
             stdout: stdout_end.as_fd(),
             stderr: stderr_end.as_fd(),
+            skin: skin.as_ref(),
         };
         let key = self.next_replica;
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
@@ -111,6 +115,7 @@ fn explain(step: Step, error: &io::Error, args: &SpawnArgs) -> String {
     match (step, error.raw_os_error()) {
         (Step::Clone, _) => "no process could be made: ".to_owned(),
         (Step::Prepare, _) => "its surroundings could not be prepared: ".to_owned(),
+        (Step::Confine, _) => "it can't be confined: ".to_owned(),
         (Step::Enter, _) => format!("its folder {} can't be entered: ", args.cwd.display()),
         (Step::Execute, Some(libc::ENOENT)) if args.by_descriptor || args.program.exists() => {
             "the interpreter or dynamic loader it names does not exist: ".to_owned()

@@ -10,5 +10,6 @@ mod init;
 mod logs;
 mod many;
 mod protocol;
+mod skin;
 mod spawning;
 mod support;

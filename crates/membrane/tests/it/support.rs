@@ -61,6 +61,7 @@ impl Nest {
             cwd: self.folder.path().to_owned(),
             logs: self.path("logs").join(id),
             note: format!("{{\"note\":\"{id}\"}}"),
+            skin: None,
         }
     }
 

@@ -1,0 +1,111 @@
+//! What a workload in its skin can do, and what it can't.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::PathBuf;
+
+use membrane::{Exit, Program, Skin, Spawn};
+
+use crate::support::{HARNESS, Nest};
+
+/// A skin for programs of this machine, with a folder of their own.
+fn skin(nest: &Nest) -> Skin {
+    let there = |path: &&str| PathBuf::from(path).exists();
+    let paths = |paths: &[&str]| paths.iter().filter(|path| there(path)).map(PathBuf::from).collect();
+    let mut run: Vec<PathBuf> = paths(&["/usr", "/bin", "/lib", "/lib64"]);
+    run.push(HARNESS.into());
+    std::fs::create_dir_all(nest.path("own")).unwrap();
+    Skin {
+        run,
+        read: paths(&["/etc/ld.so.cache", "/etc/passwd", "/dev/urandom", "/proc"]),
+        write: vec![nest.path("own"), "/dev/null".into()],
+        connect: Some(Vec::new()),
+        listen: Vec::new(),
+    }
+}
+
+fn confined(nest: &Nest, id: &str, args: &[&str]) -> Spawn {
+    let program =
+        Program::Opened { file: std::fs::File::open(HARNESS).unwrap().into(), path: HARNESS.into() };
+    let spawn = nest.spawn(id, program, args);
+    Spawn { cwd: nest.path("own"), skin: Some(skin(nest)), ..spawn }
+}
+
+/// What came of each attempt.
+async fn attempts(skin: impl FnOnce(&mut Spawn)) -> BTreeMap<String, String> {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    for (name, mode) in [("secret", 0o666), ("removed", 0o666), ("renamed", 0o666), ("program", 0o777)] {
+        let path = outside.path().join(name);
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let _socket = UnixListener::bind(outside.path().join("socket")).unwrap();
+    let name = format!("mesh-skin-{}", outside.path().display());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _abstract = UnixListener::bind_addr(&address).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let other = client.keeper.spawn(nest.shell("other", "exec sleep 1000")).await.unwrap().pid.to_string();
+    let folder = outside.path().display().to_string();
+    let mut spawn = confined(&nest, "a", &["attempt", &folder, &other, &port, &name]);
+    skin(&mut spawn);
+    client.keeper.spawn(spawn).await.unwrap();
+    let exit = client.exit_of("a").await;
+    let said = nest.stdout("a");
+    assert_eq!(exit, Exit::Code(0), "{said}\n{}", nest.log("a", membrane::LogStream::Stderr));
+    assert!(said.ends_with("all were made\n"), "{said}");
+    client.end().await;
+    let lines = said.lines().filter_map(|line| line.split_once(": "));
+    lines.map(|(what, came)| (what.to_owned(), came.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_gets_out_of_a_skin() {
+    let made = attempts(|_| ()).await;
+    let done: Vec<_> = made.iter().filter(|(_, came)| *came == "done").collect();
+    assert!(done.is_empty(), "{done:#?} of {made:#?}");
+    assert!(made.len() >= 60, "{}", made.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_skin_much_is_done() {
+    let made = attempts(|spawn| spawn.skin = None).await;
+    let done = made.values().filter(|came| *came == "done").count();
+    assert!(done >= 20, "the attempts prove nothing: {made:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_works_in_its_skin() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!(
+        "echo x > file && cat file && mkdir d && mv file d/ && ls d && (sleep 0 & wait) && kill -0 $$ && \
+         exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
+    );
+    let mut spawn = nest.spawn("a", Program::Path("/bin/bash".into()), &["-c", &script]);
+    spawn.cwd = nest.path("own");
+    spawn.skin = Some(Skin { connect: Some(vec![port]), ..skin(&nest) });
+    client.keeper.spawn(spawn).await.unwrap();
+    let exit = client.exit_of("a").await;
+    assert_eq!((exit, nest.stdout("a").as_str()), (Exit::Code(0), "x\nfile\nconnected\n"));
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skin_that_names_nothing_is_refused_and_nothing_runs() {
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let mut spawn = confined(&nest, "a", &["shout", "1"]);
+    spawn.skin = Some(Skin { read: vec!["/no/such/place".into()], ..skin(&nest) });
+    let error = client.keeper.spawn(spawn).await.unwrap_err().to_string();
+    assert!(error.contains("/no/such/place"), "{error}");
+    client.end().await;
+}
