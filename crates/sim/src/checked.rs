@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fabric::net::{CoreAt, PeerId, Store};
-use fabric::{Input, Output, Receipt, Record, Refused, Verified};
+use fabric::{Absence, Input, Output, Receipt, Record, Refused, Verified};
 use types::{Digest, NodeName, Timestamp};
 
 use crate::keys;
@@ -81,5 +81,24 @@ impl Store for Shared<'_> {
 
     fn ids(&self) -> Vec<Digest> {
         self.at.ids()
+    }
+    fn awake(&mut self, me: &NodeName) -> Option<Absence> {
+        self.at.awake(me)
+    }
+
+    fn is_away(&self) -> bool {
+        self.at.is_away()
+    }
+
+    fn doubts(&self, id: &Digest) -> bool {
+        self.at.doubts(id)
+    }
+
+    fn doubt(&mut self, id: Digest) {
+        self.at.doubt(id);
+    }
+
+    fn forget(&mut self, lacked: Vec<Digest>) -> Option<Absence> {
+        self.at.forget(lacked)
     }
 }
