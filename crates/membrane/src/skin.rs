@@ -48,6 +48,11 @@ pub(crate) enum Lack {
 }
 
 impl Skin {
+    /// Whether this machine's kernel can confine a workload; why not.
+    pub fn possible() -> Result<(), String> {
+        files::check().map_err(|lack| lack.to_string())
+    }
+
     /// Lays it out for a child to put on.
     pub(crate) fn grow(&self) -> Result<Grown, Lack> {
         Ok(Grown::new(files::rules(self)?, calls::filter().map_err(Lack::Refused)?))
