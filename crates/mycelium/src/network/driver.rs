@@ -6,7 +6,7 @@ use fabric::Fabric;
 use fabric::net::{Class, Event, FabricAt, Input, Liveness, Net, Output, Peer, PeerId, Standing};
 use hyphae::{MAX_DATAGRAM, Overlay};
 use tokio::sync::{mpsc, watch};
-use types::{NodeName, PublicKey};
+use types::NodeName;
 
 use super::GOSSIP;
 use super::door::Door;
@@ -117,7 +117,7 @@ impl Driver {
 
     fn send(&self, message: Message) {
         let Message { to, class, bytes, .. } = message;
-        let Ok(key) = PublicKey::from_bytes(to.as_bytes()) else { return };
+        let Some(key) = self.presence.public(to) else { return };
         let sent = if class == Class::Datagram && bytes.len() <= MAX_DATAGRAM {
             self.overlay.send_datagram(key, bytes)
         } else {
@@ -129,7 +129,7 @@ impl Driver {
     }
 
     fn learn(&self, peer: PeerId, addresses: &[std::net::SocketAddr]) {
-        let Ok(key) = PublicKey::from_bytes(peer.as_bytes()) else { return };
+        let Some(key) = self.presence.public(peer) else { return };
         if addresses.is_empty() {
             return;
         }
@@ -141,11 +141,11 @@ impl Driver {
     /// A node that is there again is waited for no longer; one that leaves serves on for a while.
     fn tell_tunnels(&self, event: &Event) {
         let (Event::Up(Peer { id, .. }) | Event::Left(id)) = event else { return };
-        match (PublicKey::from_bytes(id.as_bytes()), event) {
-            (Ok(key), Event::Left(_)) => self.tunnels.left(key),
-            (Ok(key), _) => self.tunnels.came(&key),
+        match (self.presence.public(*id), event) {
+            (Some(key), Event::Left(_)) => self.tunnels.left(key),
+            (Some(key), _) => self.tunnels.came(&key),
             // Nobody has such a key.
-            (Err(_), _) => {}
+            (None, _) => {}
         }
     }
 
