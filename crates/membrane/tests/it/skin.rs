@@ -12,6 +12,7 @@ use membrane::{Exit, Program, Skin, Spawn};
 use crate::support::{HARNESS, Nest};
 
 /// Whether this machine can't confine anything: said loudly, for then nothing is tested.
+#[expect(clippy::print_stdout, reason = "a test that was skipped is to be seen")]
 fn cannot() -> bool {
     let why = Skin::possible().err();
     why.iter().for_each(|why| println!("SKIPPED: {why}"));
