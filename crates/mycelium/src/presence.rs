@@ -116,6 +116,13 @@ impl Presence {
         state.members.here().filter_map(|peer| state.public(peer)).collect()
     }
 
+    /// Whether the member with this key answers.
+    pub(super) fn is_here(&self, key: &PublicKey) -> bool {
+        let (state, id) = (self.read(), PeerId::from(*key));
+        let holder = state.members.name(&id).filter(|name| state.members.key(name) == Some(id));
+        holder.and_then(|name| state.members.standing(name)) == Some(Standing::Here)
+    }
+
     /// The overlay's form of a member's key; `None` if nobody can have it.
     pub(super) fn public(&self, peer: PeerId) -> Option<PublicKey> {
         self.read().public(peer)

@@ -101,6 +101,6 @@ fn for_itself(network: &Network, roots: &Roots) -> Result<Welcome, Option<String
 
 /// The issuers that answer.
 fn issuers(network: &Network) -> Vec<PublicKey> {
-    let here = network.presence.here();
-    network.desk.fabric.view().issuers.keys().filter(|key| here.contains(key)).copied().collect()
+    let view = network.desk.fabric.view();
+    view.issuers.keys().filter(|key| network.presence.is_here(key)).copied().collect()
 }
