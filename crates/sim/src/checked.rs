@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fabric::net::{CoreAt, PeerId, Store};
-use fabric::{Absence, Input, Output, Receipt, Record, Refused, Verified};
+use fabric::{Absence, Receipt, Record, Refused, Verified};
 use types::{Digest, NodeName, Timestamp};
 
 use crate::keys;
@@ -55,16 +55,7 @@ impl Store for Shared<'_> {
     }
 
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {
-        let record = self.checked.check(record)?;
-        let mut answer = None;
-        for output in self.at.core.handle(Input::Merge(record), self.at.now) {
-            match output {
-                Output::Accepted(receipt) => answer = Some(Ok(receipt)),
-                Output::Refused(reason) => answer = Some(Err(reason)),
-                other => self.at.outputs.push(other),
-            }
-        }
-        answer.expect("the core answers every record")
+        self.at.take(self.checked.check(record)?)
     }
 
     fn encoded(&self, id: Digest) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use types::{Digest, NodeName, Timestamp};
 
 use super::peer::PeerId;
-use crate::{Absence, Authority, Core, Fabric, Input, Output, Receipt, Record, Refused};
+use crate::{Absence, Authority, Core, Fabric, Input, Output, Receipt, Record, Refused, Verified};
 
 /// The records, at one moment.
 pub trait Store {
@@ -117,6 +117,19 @@ impl Store for FabricAt<'_> {
 }
 
 impl CoreAt<'_> {
+    /// [`Store::merge`] of a record that was verified before.
+    pub fn take(&mut self, record: Verified) -> Result<Receipt, Refused> {
+        let mut answer = None;
+        for output in self.core.handle(Input::Merge(record), self.now) {
+            match output {
+                Output::Accepted(receipt) => answer = Some(Ok(receipt)),
+                Output::Refused(reason) => answer = Some(Err(reason)),
+                other => self.outputs.push(other),
+            }
+        }
+        answer.expect("the core answers every record")
+    }
+
     fn absence(&mut self, input: Input) -> Option<Absence> {
         let mut told = None;
         for output in self.core.handle(input, self.now) {
@@ -147,16 +160,7 @@ impl Store for CoreAt<'_> {
     }
 
     fn merge(&mut self, record: Record) -> Result<Receipt, Refused> {
-        let record = record.verify(&self.core.mesh())?;
-        let mut answer = None;
-        for output in self.core.handle(Input::Merge(record), self.now) {
-            match output {
-                Output::Accepted(receipt) => answer = Some(Ok(receipt)),
-                Output::Refused(reason) => answer = Some(Err(reason)),
-                other => self.outputs.push(other),
-            }
-        }
-        answer.expect("the core answers every record")
+        self.take(record.verify(&self.core.mesh())?)
     }
 
     fn encoded(&self, id: Digest) -> Option<Vec<u8>> {
