@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant, SystemTime};
 
 use quinn::{Connection, ConnectionError, TransportErrorCode, VarInt};
-use tokio::time::sleep;
+use tokio::sync::Notify;
 use types::PublicKey;
 
 use crate::book::canonical;
@@ -15,8 +15,6 @@ use crate::wire;
 
 /// How many streams a peer may have open at first: the transport keeps 80 bytes for each that may be.
 pub const FIRST_STREAMS: u32 = 64;
-/// How often a connection that is about to be closed is looked at for streams that are open still.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A connection that was greeted on both sides.
 pub struct Link {
@@ -35,6 +33,8 @@ pub struct Link {
     released: AtomicBool,
     /// Streams open on it, both ways and one-way ones that carried something lately.
     active: AtomicUsize,
+    /// Told when the last of them ends.
+    ended: Notify,
     /// How many streams the peer may have open.
     allowed: AtomicU32,
     /// When it was last used, in milliseconds since `epoch`.
@@ -55,6 +55,7 @@ impl Link {
             parting: AtomicBool::new(false),
             released: AtomicBool::new(false),
             active: AtomicUsize::new(0),
+            ended: Notify::new(),
             allowed: AtomicU32::new(FIRST_STREAMS),
             used: AtomicU64::new(0),
             epoch,
@@ -111,8 +112,15 @@ impl Link {
 
     /// Waits until no stream is open on it.
     pub async fn settled(&self) {
-        while self.active() > 0 && self.is_open() {
-            sleep(LOOK).await;
+        loop {
+            let ended = self.ended.notified();
+            if self.active() == 0 || !self.is_open() {
+                return;
+            }
+            tokio::select! {
+                () = ended => {}
+                _ = self.connection.closed() => return,
+            }
         }
     }
 
@@ -144,7 +152,9 @@ impl Link {
 
     /// One stream less.
     pub fn end(&self) {
-        self.active.fetch_sub(1, Ordering::SeqCst);
+        if self.active.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.ended.notify_waiters();
+        }
         self.touch();
     }
 
