@@ -1,25 +1,25 @@
 //! Starts one program: the only place where a child is made.
 //!
-//! The child shares the keeper's memory until it executes (`CLONE_VM | CLONE_VFORK`, as `posix_spawn`
-//! does it), so that the cost doesn't grow with the keeper and a failure is told through memory. What a
-//! child gets is stated here and nowhere else: a session of its own, `/dev/null` as standard input, two
-//! pipes, no other descriptor, no blocked or ignored signal, umask 022, the environment as given.
+//! The child shares the keeper's memory until it executes, so that the cost doesn't grow with the keeper and a failure
+//! is told through memory. What a child gets is stated here and nowhere else: a session of its own, `/dev/null` as
+//! standard input, two pipes, no other descriptor, no blocked or ignored signal, umask 022, no core dumps, the environment
+//! as given; and its skin.
 
 #![expect(unsafe_code, reason = "a child between clone and execve can only be written in system calls")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 
-use crate::skin::Grown;
+use crate::clone::Birth;
+use crate::skin::{Grown, Host};
 
-/// The stack the child runs on until it executes.
-const STACK: usize = 32 << 10;
 /// How many descriptors a workload may open unless it raises its own limit (or the hard one is lower):
 /// more than a server needs, less than what makes programs that walk all of them slow.
 const NOFILE: u64 = 65_536;
@@ -32,31 +32,45 @@ pub(crate) enum Program<'a> {
     /// The very file behind this descriptor. A script (`#!`) keeps it open, since its interpreter
     /// opens it again as `/dev/fd/3`.
     Descriptor(BorrowedFd<'a>),
-    /// What this path leads to.
-    Path(CString),
+    /// What the path leads to.
+    Path,
 }
 
 /// One start.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     pub program: Program<'a>,
+    /// The path of the program, or what it is called.
+    pub path: CString,
     pub argv: Vec<CString>,
     pub envp: Vec<CString>,
     pub cwd: CString,
-    pub stdin: BorrowedFd<'a>,
-    pub stdout: BorrowedFd<'a>,
-    pub stderr: BorrowedFd<'a>,
+    pub stdio: [BorrowedFd<'a>; 3],
     /// What confines it; without one it may do what the keeper may.
     pub skin: Option<&'a Grown>,
+    /// The v2 cgroup that it is born in.
+    pub group: Option<BorrowedFd<'a>>,
+    /// Files that a process joins a v1 cgroup by, when it writes `0` to them.
+    pub joins: &'a [BorrowedFd<'a>],
+}
+
+/// What was started: two children of the caller.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub pid: Pid,
+    /// Process 1 of its room.
+    pub host: Option<Pid>,
 }
 
 /// What a child was doing when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The process could not be made.
     Clone,
     /// The session, the descriptors, the limits.
     Prepare,
+    /// The room; what of it.
+    Room(String),
     /// The working directory.
     Enter,
     /// What confines it.
@@ -65,7 +79,23 @@ pub(crate) enum Step {
     Execute,
 }
 
-/// Everything the child reads, laid out before it exists: it may not allocate.
+/// Why there is no process.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub step: Step,
+    pub error: io::Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.step {
+            Step::Room(what) => write!(f, "{what}: {}", self.error),
+            step => write!(f, "{step:?}: {}", self.error),
+        }
+    }
+}
+
+/// Everything the children read, laid out before they exist: they may not allocate.
 struct Plan {
     program: c_int,
     script: bool,
@@ -76,44 +106,110 @@ struct Plan {
     stdio: [c_int; 3],
     nofile: libc::rlimit,
     skin: *const Grown,
-    /// Told back: the step and `errno` of a failure.
+    joins: Vec<c_int>,
+    /// Process 1 of the room.
+    host: c_int,
+    /// Told back: the process; the step and `errno` of a failure, and what of the room it was about.
+    pid: AtomicI32,
     step: AtomicI32,
     errno: AtomicI32,
+    thing: AtomicUsize,
 }
 
 impl Launch<'_> {
-    /// Starts it. The process is the caller's child; on an error there is none.
-    pub fn start(&self) -> Result<Pid, (Step, io::Error)> {
-        let empty = c"".as_ptr();
-        let (program, path) = match &self.program {
-            Program::Descriptor(fd) => (fd.as_raw_fd(), empty),
-            Program::Path(path) => (-1, path.as_ptr()),
-        };
+    /// Starts it. On an error there is no process.
+    pub fn start(&self) -> Result<Started, Failed> {
         let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
         let hard = maximum.unwrap_or(libc::RLIM_INFINITY);
-        let plan = Plan {
-            program,
+        let mut plan = Plan {
+            program: if let Program::Descriptor(fd) = &self.program { fd.as_raw_fd() } else { -1 },
             script: matches!(&self.program, Program::Descriptor(fd) if is_script(*fd)),
-            path,
+            path: self.path.as_ptr(),
             argv: pointers(&self.argv),
             envp: pointers(&self.envp),
             cwd: self.cwd.as_ptr(),
-            stdio: [self.stdin.as_raw_fd(), self.stdout.as_raw_fd(), self.stderr.as_raw_fd()],
+            stdio: self.stdio.map(|fd| fd.as_raw_fd()),
             nofile: libc::rlimit { rlim_cur: hard.min(NOFILE), rlim_max: hard },
             skin: self.skin.map_or(ptr::null(), ptr::from_ref),
+            joins: self.joins.iter().map(AsRawFd::as_raw_fd).collect(),
+            host: -1,
+            pid: AtomicI32::new(0),
             step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
+            thing: AtomicUsize::new(0),
         };
-        let pid = clone_and_wait(&plan).map_err(|e| (Step::Clone, e))?;
+        let _quiet = Quiet::begin();
+        match self.skin.and_then(|skin| skin.room.as_ref()) {
+            None => {
+                let pid = self.child(&plan, child)?;
+                self.outcome(&plan, pid).map(|()| Started { pid, host: None })
+            }
+            Some(room) => {
+                let step = || Step::Room("make its namespaces".to_owned());
+                let host =
+                    room.open(&self.envp, self.group).map_err(|error| Failed { step: step(), error })?;
+                plan.host = host.fd();
+                let stage = self.child(&plan, stage)?;
+                let _ = rustix::process::waitpid(Some(stage), WaitOptions::empty());
+                let pid = Pid::from_raw(plan.pid.load(Ordering::Relaxed));
+                // Without a process it was the stage that failed.
+                self.outcome(&plan, pid.unwrap_or(stage))?;
+                let pid =
+                    pid.ok_or_else(|| Failed { step: Step::Clone, error: io::Error::other("it is gone") })?;
+                Ok(Started { pid, host: host.keep() })
+            }
+        }
+    }
+
+    fn child(&self, plan: &Plan, entry: unsafe extern "C" fn(*mut c_void) -> !) -> Result<Pid, Failed> {
+        let arg = ptr::from_ref(plan).cast_mut().cast::<c_void>();
+        let birth = Birth { flags: 0, group: self.group };
+        // SAFETY: `entry` makes system calls only, on a plan that stays valid and unwritten, atomics apart.
+        let made = unsafe { birth.child(entry, arg) };
+        made.map(|(pid, _)| pid).map_err(|error| Failed { step: Step::Clone, error })
+    }
+
+    /// Whether the program was executed.
+    fn outcome(&self, plan: &Plan, pid: Pid) -> Result<(), Failed> {
         let step = match plan.step.load(Ordering::Relaxed) {
-            0 => return Ok(pid),
+            0 => return Ok(()),
             1 => Step::Prepare,
             2 => Step::Enter,
             3 => Step::Confine,
-            _ => Step::Execute,
+            4 => Step::Execute,
+            5 => Step::Room("enter its namespaces".to_owned()),
+            _ => {
+                let thing = plan.thing.load(Ordering::Relaxed);
+                let room = self.skin.and_then(|skin| skin.room.as_ref());
+                Step::Room(room.map(|room| room.step(thing)).unwrap_or_default())
+            }
         };
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
-        Err((step, io::Error::from_raw_os_error(plan.errno.load(Ordering::Relaxed))))
+        Err(Failed { step, error: io::Error::from_raw_os_error(plan.errno.load(Ordering::Relaxed)) })
+    }
+}
+
+/// While this lives, no signal is taken: no handler may run in a child that shares our memory.
+struct Quiet {
+    before: libc::sigset_t,
+}
+
+impl Quiet {
+    fn begin() -> Self {
+        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: both sets are written before they are read.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self { before: before.assume_init() }
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: puts back what stood there.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
     }
 }
 
@@ -126,43 +222,55 @@ fn is_script(fd: BorrowedFd<'_>) -> bool {
     rustix::io::pread(fd, &mut magic, 0) == Ok(2) && magic == *b"#!"
 }
 
-/// Makes the child and returns when it has executed or failed.
-fn clone_and_wait(plan: &Plan) -> io::Result<Pid> {
-    // u128: the stack pointer must be aligned to 16
-    let mut stack = vec![0u128; STACK / size_of::<u128>()];
-    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: both sets are written before they are read; all signals are blocked so that no handler
-    // runs in the child while it shares our memory.
+/// The life of the process between keeper and workload: it enters the room, and has the workload born there as the
+/// keeper's own child.
+unsafe extern "C" fn stage(plan: *mut c_void) -> ! {
+    // SAFETY: `Launch::child` passes a Plan that stays valid until we are gone; system calls only.
     unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        let told = &*plan.cast::<Plan>();
+        if !join(told) {
+            fail(told, 1);
+        }
+        if Host::enter(told.host) < 0 {
+            fail(told, 5);
+        }
+        let birth = Birth { flags: libc::CLONE_PARENT, group: None };
+        match birth.child(child, plan) {
+            Ok((pid, fd)) => {
+                told.pid.store(pid.as_raw_nonzero().get(), Ordering::Relaxed);
+                std::mem::forget(fd);
+            }
+            Err(error) => {
+                *libc::__errno_location() = error.raw_os_error().unwrap_or(libc::EIO);
+                fail(told, 5);
+            }
+        }
+        libc::_exit(0)
     }
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let arg = ptr::from_ref(plan).cast_mut().cast::<c_void>();
-    // SAFETY: the stack is ours and large enough for `child`, which calls nothing but system calls; it
-    // ends at the top of the vector, aligned. CLONE_VFORK keeps this thread here until the child has
-    // executed or ended, so that `plan`, what it points to and the stack outlive the child's use.
-    let pid = unsafe {
-        let top = stack.as_mut_ptr().add(stack.len());
-        libc::clone(child, top.cast::<c_void>(), flags, arg)
-    };
-    let error = io::Error::last_os_error();
-    // SAFETY: the set was filled by the call above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-    Pid::from_raw(pid.max(0)).ok_or(error)
 }
 
 /// The child's whole life before its program.
-extern "C" fn child(plan: *mut c_void) -> c_int {
-    // SAFETY: `clone_and_wait` passes a Plan that stays valid and unwritten, atomics apart, until we are gone.
-    let plan = unsafe { &*plan.cast::<Plan>() };
-    // SAFETY: called in a child that runs alone in its parent's memory, as the function demands.
-    let step = unsafe { become_program(plan) };
-    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-    plan.errno.store(errno, Ordering::Relaxed);
+unsafe extern "C" fn child(plan: *mut c_void) -> ! {
+    // SAFETY: as in `stage`; the child runs alone in its parent's memory.
+    unsafe {
+        let plan = &*plan.cast::<Plan>();
+        let step = become_program(plan);
+        fail(plan, step)
+    }
+}
+
+/// Tells what failed, with `errno`, and ends.
+unsafe fn fail(plan: &Plan, step: c_int) -> ! {
+    plan.errno.store(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
     plan.step.store(step, Ordering::Relaxed);
     // SAFETY: ends this process without running anything of the parent's.
     unsafe { libc::_exit(127) }
+}
+
+/// Joins its v1 cgroups.
+unsafe fn join(plan: &Plan) -> bool {
+    // SAFETY: descriptors of the parent's, and one byte.
+    plan.joins.iter().all(|fd| unsafe { libc::write(*fd, c"0".as_ptr().cast(), 1) == 1 })
 }
 
 /// Returns only on failure: the number of the step, with `errno` set.
@@ -173,36 +281,20 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
 unsafe fn become_program(plan: &Plan) -> c_int {
     // SAFETY: system calls on values that the caller vouches for; none allocates or takes a lock.
     unsafe {
-        if libc::setsid() < 0 || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.nofile) < 0 {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        if libc::setsid() < 0
+            || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.nofile) < 0
+            || libc::setrlimit(libc::RLIMIT_CORE, &raw const none) < 0
+            || plan.host < 0 && !join(plan)
+        {
             return 1;
         }
-        // The keeper's own descriptors are all above 2 (it keeps 0 to 2 open), so none is lost here.
-        for (target, source) in (0..).zip(plan.stdio) {
-            if libc::dup2(source, target) < 0 {
-                return 1;
-            }
-        }
         let skin = plan.skin.as_ref();
-        // Out of the way of what is put in its place below.
-        let rules = skin.map(|skin| libc::fcntl(skin.rules(), libc::F_DUPFD_CLOEXEC, PROGRAM_FD + 2));
-        let mut first_closed = PROGRAM_FD;
-        if plan.program >= 0 {
-            if plan.program != PROGRAM_FD && libc::dup2(plan.program, PROGRAM_FD) < 0 {
-                return 1;
-            }
-            let flags = if plan.script { 0 } else { libc::FD_CLOEXEC };
-            libc::fcntl(PROGRAM_FD, libc::F_SETFD, flags);
-            first_closed += 1;
+        if let Some(Err(thing)) = skin.and_then(|skin| skin.room.as_ref()).map(|room| room.make()) {
+            plan.thing.store(thing, Ordering::Relaxed);
+            return 6;
         }
-        if let Some(rules) = rules {
-            if libc::dup2(rules, first_closed) < 0 {
-                return 1;
-            }
-            libc::fcntl(first_closed, libc::F_SETFD, libc::FD_CLOEXEC);
-            first_closed += 1;
-        }
-        // Before Linux 5.9 this fails and changes nothing: everything else is CLOEXEC anyhow.
-        libc::syscall(libc::SYS_close_range, first_closed, c_int::MAX, 0);
+        let Some(rules) = arrange(plan, skin.and_then(Grown::rules)) else { return 1 };
         libc::umask(0o022);
         // What the runtime ignores for itself; everything else the keeper has at its default.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
@@ -212,18 +304,73 @@ unsafe fn become_program(plan: &Plan) -> c_int {
         if libc::chdir(plan.cwd) < 0 {
             return 2;
         }
-        if let Some(skin) = skin
-            && !skin.wear(first_closed - 1)
-        {
+        if skin.is_some_and(|skin| !skin.wear(rules)) {
             return 3;
         }
         let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
         if plan.program >= 0 {
-            let flags = libc::AT_EMPTY_PATH;
-            libc::syscall(libc::SYS_execveat, PROGRAM_FD, plan.path, argv, envp, flags);
+            let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+            libc::syscall(libc::SYS_execveat, PROGRAM_FD, empty, argv, envp, flags);
         } else {
             libc::execve(plan.path, argv, envp);
         }
         4
+    }
+}
+
+/// Puts its descriptors where they belong and closes all others; where the rules are then. `None` on failure.
+unsafe fn arrange(plan: &Plan, rules: Option<c_int>) -> Option<Option<c_int>> {
+    // SAFETY: as in `become_program`.
+    unsafe {
+        // The keeper's own descriptors are all above 2 (it keeps 0 to 2 open), so none is lost here.
+        for (target, source) in (0..).zip(plan.stdio) {
+            if libc::dup2(source, target) < 0 {
+                return None;
+            }
+        }
+        // Out of the way of what is put in its place below.
+        let rules = rules.map(|rules| libc::fcntl(rules, libc::F_DUPFD_CLOEXEC, PROGRAM_FD + 2));
+        let mut first_closed = PROGRAM_FD;
+        if plan.program >= 0 {
+            let program = if plan.host < 0 { plan.program } else { same_inside(plan) };
+            if program != PROGRAM_FD && libc::dup2(program, PROGRAM_FD) < 0 {
+                return None;
+            }
+            let flags = if plan.script { 0 } else { libc::FD_CLOEXEC };
+            libc::fcntl(PROGRAM_FD, libc::F_SETFD, flags);
+            first_closed += 1;
+        }
+        let rules = match rules {
+            None => None,
+            Some(rules) => {
+                if libc::dup2(rules, first_closed) < 0 {
+                    return None;
+                }
+                libc::fcntl(first_closed, libc::F_SETFD, libc::FD_CLOEXEC);
+                first_closed += 1;
+                Some(first_closed - 1)
+            }
+        };
+        // Before Linux 5.9 this fails and changes nothing: everything else is CLOEXEC anyhow.
+        libc::syscall(libc::SYS_close_range, first_closed, c_int::MAX, 0);
+        Some(rules)
+    }
+}
+
+/// The same file as the room shows it, so that the program finds its own path in `/proc/self/exe`; else the one given.
+unsafe fn same_inside(plan: &Plan) -> c_int {
+    // SAFETY: as in `become_program`; both structures are written before they are read.
+    unsafe {
+        let inside = libc::open(plan.path, libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK);
+        let (mut here, mut there) =
+            (MaybeUninit::<libc::stat>::uninit(), MaybeUninit::<libc::stat>::uninit());
+        if inside < 0
+            || libc::fstat(inside, here.as_mut_ptr()) < 0
+            || libc::fstat(plan.program, there.as_mut_ptr()) < 0
+        {
+            return plan.program;
+        }
+        let (here, there) = (here.assume_init(), there.assume_init());
+        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino) { inside } else { plan.program }
     }
 }

@@ -13,6 +13,7 @@
 //! `KillMode=process`).
 
 mod client;
+mod clone;
 mod exec;
 mod exit;
 #[doc(hidden)]
@@ -35,6 +36,6 @@ pub use exec::exec_in;
 pub use exit::Exit;
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
-pub use skin::Skin;
+pub use skin::{By, Layers, Skin};
 pub use strays::reap_strays;
 pub use wire::Process;

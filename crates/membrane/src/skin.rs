@@ -1,20 +1,26 @@
 //! Skin: what a workload can reach, whatever it is told or tricked to do.
 //!
 //! ```text
-//! keeper:  Skin ──grow──▶ Landlock rules (a descriptor), seccomp filter (bytes)
-//! child:   no capability ▶ no new privileges ▶ Landlock ▶ seccomp ▶ execveat
+//! keeper:  Skin ──grow──▶ room (namespaces, a root of its own), Landlock rules, seccomp filter
+//! child:   enter the room ▶ no capability ▶ no new privileges ▶ Landlock ▶ seccomp ▶ execveat
 //! ```
-//! All of it is laid out before the child exists, and none of it can be taken off again: children inherit it. What the
-//! kernel can't give in full is a refusal, never a part of it.
+//! All of it is laid out before the child exists, and none of it can be taken off again: children inherit it. Room and
+//! Landlock each keep the same promises by other means; a skin is grown of what the kernel has, and refused where what it
+//! has doesn't keep all of them.
 
 mod calls;
 mod files;
+mod layers;
+mod room;
 mod wear;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use layers::Layers;
+pub(crate) use layers::Means;
+pub(crate) use room::{Host, Room};
 pub(crate) use wear::Grown;
 
 /// What a workload may reach; everything else is refused to it: other files, ports and processes, UDP, local sockets but
@@ -27,20 +33,41 @@ pub struct Skin {
     pub run: Vec<PathBuf>,
     /// Files and folders that it may read, and change in any way but by making devices.
     pub write: Vec<PathBuf>,
+    /// Folders that are given to it, with all that it makes in them. The first is its home.
+    pub own: Vec<PathBuf>,
     /// The TCP ports that it may connect to, on any address; `None` for all.
     pub connect: Option<Vec<u16>>,
     /// The TCP ports that it may listen on.
     pub listen: Vec<u16>,
+    /// What it finds its machine to be called, where it has a room.
+    pub host_name: String,
+    /// The size of its `/tmp`, in MiB, where it has a room.
+    pub tmp_mb: u64,
+    /// By what it must be kept.
+    pub by: By,
+}
+
+/// What keeps a workload in its skin, beside the filter of system calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// Whatever this machine has, as long as all promises are kept.
+    #[default]
+    Any,
+    /// Landlock, and no room.
+    Landlock,
+    /// A room and Landlock, each by itself.
+    Both,
 }
 
 /// Why a skin can't be grown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lack {
-    /// The kernel is too old, or was built or started without it.
-    #[error("this kernel can't confine a workload: {what} is needed ({since}), and {has}")]
-    Kernel { what: &'static str, since: &'static str, has: String },
+    /// The kernel is too old, or was built or started without it, or doesn't let us.
+    #[error("this machine can't confine a workload: {0}")]
+    Machine(String),
     /// A path that it names can't be opened.
-    #[error("open {} for its rules: {source}", path.display())]
+    #[error("open {} for it: {source}", path.display())]
     Path { path: PathBuf, source: std::io::Error },
     /// The kernel refused.
     #[error("make its rules: {0}")]
@@ -48,14 +75,13 @@ pub(crate) enum Lack {
 }
 
 impl Skin {
-    /// Whether this machine's kernel can confine a workload; why not.
-    pub fn possible() -> Result<(), String> {
-        files::check().map_err(|lack| lack.to_string())
-    }
-
     /// Lays it out for a child to put on.
-    pub(crate) fn grow(&self) -> Result<Grown, Lack> {
-        Ok(Grown::new(files::rules(self)?, calls::filter().map_err(Lack::Refused)?))
+    pub(crate) fn grow(&self, means: &Means) -> Result<Grown, Lack> {
+        let (room, landlock) = means.choose(self)?;
+        let room = room.filter(|_| self.by != By::Landlock);
+        let room = room.map(|means| Room::plan(self, means)).transpose()?;
+        let rules = landlock.map(|version| files::rules(self, version, room.is_some())).transpose()?;
+        Ok(Grown::new(rules, calls::filter().map_err(Lack::Refused)?, room))
     }
 }
 

@@ -35,22 +35,17 @@ impl Member {
     }
 
     /// A descriptor of this very process, none when it is gone.
-    fn open(self) -> Option<OwnedFd> {
+    pub fn open(self) -> Option<OwnedFd> {
         let fd = rustix::process::pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
         (Self::of(self.pid)? == self).then_some(fd)
-    }
-
-    /// Sends it a signal, and to nobody else who may have its number by now.
-    pub fn signal(self, signal: Signal) {
-        if let Some(fd) = self.open() {
-            let _ = rustix::process::pidfd_send_signal(fd, signal);
-        }
     }
 }
 
 /// The tree of one workload, and what was learned of it.
 #[derive(Debug)]
 pub(crate) struct Tree {
+    /// Process 1 of its room, until it is reaped: the kernel ends everybody in the room with it.
+    host: Option<i32>,
     /// `NAME=value` in the environment of each of its processes.
     marker: String,
     /// The sessions its processes were seen in; the first is that of the main process.
@@ -69,9 +64,28 @@ pub(crate) struct Sight {
 }
 
 impl Tree {
-    /// The tree below the main process `main`, which was started in a session of its own.
-    pub fn new(main: i32, marker: String) -> Self {
-        Self { marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
+    /// The tree below the main process `main`, which was started in a session of its own, perhaps in a room.
+    pub fn new(main: i32, host: Option<i32>, marker: String) -> Self {
+        Self { host, marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
+    }
+
+    /// Process 1 of its room, unless it was reaped.
+    pub fn host(&self) -> Option<i32> {
+        self.host
+    }
+
+    /// Ends its room with all that are in it; false where it has none, or none any more.
+    pub fn close(&self) -> bool {
+        if let Some(host) = self.host.and_then(Pid::from_raw) {
+            // not reaped, so the number is still its own
+            let _ = rustix::process::kill_process(host, Signal::KILL);
+        }
+        self.host.is_some()
+    }
+
+    /// Its room has ended.
+    pub fn closed(&mut self) {
+        self.host = None;
     }
 
     /// Its living members. `main` is the main process unless it was reaped, `orphans` lists the keeper's
@@ -102,6 +116,9 @@ impl Tree {
 
     /// Kills all of it that can be found.
     pub fn kill(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) {
+        if self.close() {
+            return;
+        }
         let killed = kill(|stop| {
             self.walk(main, orphans(), stop);
         });
@@ -111,6 +128,8 @@ impl Tree {
     /// Shows each living member to `seen`, parents first; true when one can't be told from a stranger yet.
     fn walk(&mut self, main: Option<i32>, mut strangers: Vec<i32>, seen: &mut dyn FnMut(Member)) -> bool {
         let mut found: Vec<i32> = main.into_iter().collect();
+        // Who lost its parent in the room; of its own parents, the main process is no child of the host's.
+        found.extend(self.host.map(procfs::children).into_iter().flatten());
         loop {
             let mut unclear = false;
             strangers.retain(|pid| {

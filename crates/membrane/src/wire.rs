@@ -27,7 +27,7 @@ pub(crate) const SOCKET: &str = "sock";
 pub(crate) const READY: &str = "ready";
 
 /// `spawn` with a skin. A call of its own, so that a keeper that knows of no skin refuses it instead of spawning without.
-pub(crate) const CONFINE: &str = "confine";
+pub(crate) const CONFINE: &str = "enclose";
 
 /// One call of a client.
 #[derive(Debug, Serialize, Deserialize)]

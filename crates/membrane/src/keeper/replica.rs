@@ -1,6 +1,6 @@
 //! One workload under the keeper.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -45,8 +45,9 @@ pub(super) enum Order {
     /// It got SIGTERM and has until then.
     Term {
         until: Instant,
-        /// What is left of its tree after the main process ended, and was told as well.
-        told: BTreeSet<Member>,
+        /// What is left of its tree after the main process ended, and was told as well. Their descriptors are watched:
+        /// in a room, nobody tells us of their end.
+        told: BTreeMap<Member, OwnedFd>,
     },
     /// Kill the tree.
     Kill {

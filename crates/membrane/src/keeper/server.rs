@@ -15,6 +15,7 @@ use super::detach;
 use super::replica::{Key, Replica, STREAMS};
 use crate::home::{Home, Lock};
 use crate::signals;
+use crate::skin::Means;
 use crate::tree::Tree;
 
 /// The buffer everything is read into.
@@ -44,6 +45,10 @@ pub(super) struct Server {
     pub ids: BTreeMap<String, Key>,
     /// Main processes that were not reaped yet.
     pub mains: BTreeMap<i32, Key>,
+    /// Processes 1 of rooms, the same.
+    pub hosts: BTreeMap<i32, Key>,
+    /// What workloads can be confined with, once somebody asked for it.
+    pub means: Option<Means>,
     /// Replicas that are on their way to their end.
     pub busy: BTreeSet<Key>,
     /// Whether a child was reaped since the last look at the busy ones.
@@ -77,6 +82,8 @@ pub(super) enum Source {
     Client(u32),
     /// A replica and one of its streams.
     Pipe(Key, usize),
+    /// A replica, of whose leftovers one has ended.
+    Left(Key),
 }
 
 impl Source {
@@ -87,6 +94,7 @@ impl Source {
             Self::Client(number) => 2 | u64::from(number) << 8,
             Self::Pipe(key, 0) => 3 | u64::from(key) << 8,
             Self::Pipe(key, _) => 4 | u64::from(key) << 8,
+            Self::Left(key) => 5 | u64::from(key) << 8,
         })
     }
 
@@ -97,7 +105,8 @@ impl Source {
             1 => Self::Signals,
             2 => Self::Client(number),
             3 => Self::Pipe(number, 0),
-            _ => Self::Pipe(number, 1),
+            4 => Self::Pipe(number, 1),
+            _ => Self::Left(number),
         }
     }
 }
@@ -123,6 +132,8 @@ impl Server {
             next_replica: 0,
             ids: BTreeMap::new(),
             mains: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            means: None,
             busy: BTreeSet::new(),
             reaped: false,
             remnants: Vec::new(),
@@ -159,6 +170,10 @@ impl Server {
                     Source::Client(number) => self.serve(number),
                     Source::Pipe(key, stream) => {
                         self.copy(key, stream);
+                    }
+                    Source::Left(key) => {
+                        self.busy.insert(key);
+                        self.reaped = true;
                     }
                 }
             }

@@ -3,14 +3,16 @@
 //! Nothing here is a script: [`Server::settle`] looks at each replica that is on its way to its end, does
 //! the next thing, and is called again whenever a child died, a client asked or a deadline passed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
+use rustix::event::epoll::{self, EventFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::detach;
 use super::replica::{Key, Order};
-use super::server::{Leaving, Server, now};
+use super::server::{Leaving, Server, Source, now};
 use crate::exit::Exit;
 use crate::tree::{self, Tree};
 use crate::wire::{Event, Message};
@@ -31,16 +33,31 @@ impl Server {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
                     self.reaped = true;
-                    if let Some(key) = self.mains.remove(&pid.as_raw_nonzero().get())
+                    let pid = pid.as_raw_nonzero().get();
+                    if let Some(key) = self.mains.remove(&pid)
                         && let Some(replica) = self.replicas.get_mut(&key)
                     {
                         replica.exit = Some(Exit::from(status));
                         self.busy.insert(key);
+                    } else if let Some(key) = self.hosts.remove(&pid) {
+                        self.host_ended(key);
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(None) | Err(_) => return,
             }
+        }
+    }
+
+    /// The room is closed, and nobody is left in it.
+    fn host_ended(&mut self, key: Key) {
+        if let Some(replica) = self.replicas.get_mut(&key) {
+            replica.tree.closed();
+            if !replica.ended && matches!(replica.order, Order::Run) {
+                // Somebody else has ended it, and with it the workload: what is left to do is the report.
+                replica.order = kill_from(Instant::now());
+            }
+            self.busy.insert(key);
         }
     }
 
@@ -54,7 +71,7 @@ impl Server {
             Order::Kill { .. } => return,
             Order::Term { until: before, .. } => *before = until.min(*before),
             Order::Run => {
-                replica.order = Order::Term { until, told: BTreeSet::new() };
+                replica.order = Order::Term { until, told: BTreeMap::new() };
                 if let (None, Some(pid)) = (replica.exit, Pid::from_raw(replica.pid)) {
                     // not reaped, so the number is still its own; a stopped process must go on to hear it
                     let _ = rustix::process::kill_process(pid, Signal::TERM);
@@ -111,23 +128,31 @@ impl Server {
             return true;
         }
         let main = replica.main();
-        let orphans = || tree::orphans(|pid| self.mains.contains_key(&pid));
+        let (mains, hosts) = (&self.mains, &self.hosts);
+        let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
         let sight = replica.tree.look(main, orphans);
-        if sight.members.is_empty() && main.is_none() {
+        if sight.members.is_empty() && main.is_none() && !replica.tree.close() {
             return self.conclude(key, sight.unclear, now);
         }
         match &mut replica.order {
             Order::Term { until, told } if now < *until => {
-                for member in sight.members.difference(told) {
-                    member.signal(Signal::TERM);
+                told.retain(|member, _| sight.members.contains(member));
+                for member in sight.members {
+                    if let Entry::Vacant(entry) = told.entry(member)
+                        && let Some(fd) = member.open()
+                    {
+                        let _ = rustix::process::pidfd_send_signal(&fd, Signal::TERM);
+                        let (data, flags) = (Source::Left(key).data(), EventFlags::IN);
+                        let _ = epoll::add(&self.epoll, &fd, data, flags);
+                        entry.insert(fd);
+                    }
                 }
-                told.extend(sight.members);
                 return true;
             }
             Order::Kill { give_up, .. } if now >= *give_up && main.is_none() => {
                 let pids: Vec<i32> = sight.members.iter().map(|member| member.pid).collect();
                 detach::say(&format!("{} ended, but processes of it don't die: {pids:?}", replica.id));
-                let tree = std::mem::replace(&mut replica.tree, Tree::new(0, String::new()));
+                let tree = std::mem::replace(&mut replica.tree, Tree::new(0, None, String::new()));
                 self.remnants.push((tree, now));
                 self.finish(key);
                 return false;
@@ -144,13 +169,13 @@ impl Server {
 
     /// Goes on killing what did not die in time, though its exit was reported.
     fn kill_remnants(&mut self, now: Instant) {
-        let (mains, reaped) = (&self.mains, self.reaped);
+        let (mains, hosts, reaped) = (&self.mains, &self.hosts, self.reaped);
         self.remnants.retain_mut(|(tree, again)| {
             if now < *again && !reaped {
                 return true;
             }
             *again = now + LOOK_AGAIN;
-            let orphans = || tree::orphans(|pid| mains.contains_key(&pid));
+            let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
             let sight = tree.look(None, orphans);
             tree.kill(None, orphans);
             !sight.members.is_empty() || sight.unclear

@@ -12,10 +12,10 @@ use rustix::process::{Signal, WaitOptions};
 
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
-use crate::launch::{Launch, Program, Step};
+use crate::launch::{Failed, Launch, Program, Started, Step};
 use crate::log::LogWriter;
 use crate::marker;
-use crate::skin::Skin;
+use crate::skin::Means;
 use crate::tree::Tree;
 use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
 
@@ -41,15 +41,17 @@ impl Server {
         };
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
-        let skin = args.skin.as_ref().map(Skin::grow).transpose();
+        let skin = args.skin.as_ref().map(|skin| skin.grow(self.means.get_or_insert_with(Means::find)));
+        let skin = skin.transpose();
         let skin = skin.map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))?;
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
         let launch = Launch {
             program: match &executable {
                 Some(fd) => Program::Descriptor(fd.as_fd()),
-                None => Program::Path(path(&args.program)?),
+                None => Program::Path,
             },
+            path: path(&args.program)?,
             argv: [&args.arg0]
                 .into_iter()
                 .chain(&args.args)
@@ -57,19 +59,24 @@ impl Server {
                 .collect::<Result<_, _>>()?,
             envp: environment(&args.env, &marker)?,
             cwd: path(&args.cwd)?,
-            stdin: self.null.as_fd(),
-            stdout: stdout_end.as_fd(),
-            stderr: stderr_end.as_fd(),
+            stdio: [self.null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
             skin: skin.as_ref(),
+            group: None,
+            joins: &[],
         };
         let key = self.next_replica;
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
         self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
-        let pid = launch.start().map_err(|(step, error)| failed(&explain(step, &error, &args), &error))?;
+        let started = launch.start();
+        let Started { pid, host } =
+            started.map_err(|Failed { step, error }| failed(&explain(&step, &error, &args), &error))?;
         // Only now, since making a file may take longer than starting a process: the two go on side by side.
         let log = LogWriter::open(&args.logs, args.limits, None).map_err(|error| {
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            for pid in [pid].into_iter().chain(host) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            }
             failed(&format!("its log in {} can't be written: ", args.logs.display()), &error)
         })?;
         let replica = Replica {
@@ -77,7 +84,7 @@ impl Server {
             pid: pid.as_raw_nonzero().get(),
             started_at: now(),
             note: args.note,
-            tree: Tree::new(pid.as_raw_nonzero().get(), marker),
+            tree: Tree::new(pid.as_raw_nonzero().get(), host.map(|host| host.as_raw_nonzero().get()), marker),
             pipes: [Some(stdout), Some(stderr)],
             log: Some(log),
             order: Order::Run,
@@ -88,6 +95,7 @@ impl Server {
         self.next_replica += 1;
         self.ids.insert(process.id.clone(), key);
         self.mains.insert(replica.pid, key);
+        self.hosts.extend(replica.tree.host().map(|host| (host, key)));
         self.replicas.insert(key, replica);
         Ok(process)
     }
@@ -111,10 +119,11 @@ fn check(args: &SpawnArgs, fds: &[OwnedFd]) -> Result<(), Failure> {
 }
 
 /// What the bare error doesn't say.
-fn explain(step: Step, error: &io::Error, args: &SpawnArgs) -> String {
+fn explain(step: &Step, error: &io::Error, args: &SpawnArgs) -> String {
     match (step, error.raw_os_error()) {
         (Step::Clone, _) => "no process could be made: ".to_owned(),
         (Step::Prepare, _) => "its surroundings could not be prepared: ".to_owned(),
+        (Step::Room(what), _) => format!("its room could not be made: {what}: "),
         (Step::Confine, _) => "it can't be confined: ".to_owned(),
         (Step::Enter, _) => format!("its folder {} can't be entered: ", args.cwd.display()),
         (Step::Execute, Some(libc::ENOENT)) if args.by_descriptor || args.program.exists() => {

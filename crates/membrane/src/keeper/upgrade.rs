@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "descriptors are inherited by number across execve")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -67,6 +67,9 @@ struct SavedClient {
 struct SavedReplica {
     id: String,
     pid: i32,
+    /// Process 1 of its room.
+    #[serde(default)]
+    host: Option<i32>,
     started_at: Timestamp,
     note: String,
     pipes: [Option<RawFd>; 2],
@@ -166,7 +169,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
     let order = match saved.order {
         SavedOrder::Run => Order::Run,
         SavedOrder::Term { left_ms } => {
-            Order::Term { until: now + Duration::from_millis(left_ms), told: BTreeSet::new() }
+            Order::Term { until: now + Duration::from_millis(left_ms), told: BTreeMap::new() }
         }
         SavedOrder::Kill => kill_from(now),
     };
@@ -177,7 +180,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         server.busy.insert(key);
     }
     let replica = Replica {
-        tree: Tree::new(saved.pid, marker::entry(&server.unique, &saved.id)),
+        tree: Tree::new(saved.pid, saved.host, marker::entry(&server.unique, &saved.id)),
         id: saved.id,
         pid: saved.pid,
         started_at: saved.started_at,
@@ -188,6 +191,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         exit: saved.exit,
         ended: saved.ended,
     };
+    server.hosts.extend(saved.host.map(|host| (host, key)));
     server.next_replica += 1;
     server.ids.insert(replica.id.clone(), key);
     server.replicas.insert(key, replica);
@@ -279,6 +283,7 @@ fn save_replica(replica: &Replica, left: &impl Fn(Instant) -> u64) -> SavedRepli
     SavedReplica {
         id: replica.id.clone(),
         pid: replica.pid,
+        host: replica.tree.host(),
         started_at: replica.started_at,
         note: replica.note.clone(),
         pipes: replica.pipes.each_ref().map(|pipe| pipe.as_ref().map(AsRawFd::as_raw_fd)),

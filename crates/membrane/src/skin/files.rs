@@ -1,76 +1,81 @@
 //! Files, TCP ports, signals and abstract sockets: Landlock (`landlock(7)`).
 
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath,
-    PathFd, PathFdError, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError,
-    Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
 
-use super::wear::landlock_version;
+use super::room::TMP;
 use super::{Lack, Skin};
 
-/// What is needed: files, truncation, TCP, devices' ioctls, signals and abstract sockets.
-const NEEDED: ABI = ABI::V6;
+/// The rules of a skin.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// In the kernel, with those for ports.
+    pub set: OwnedFd,
+    /// To be added by the child, in the tree that it lives in: a path, and what may be done below it.
+    pub paths: Vec<(CString, u64)>,
+}
 
-/// The rules, in the kernel.
-pub(super) fn rules(skin: &Skin) -> Result<OwnedFd, Lack> {
-    check()?;
-    let all = AccessFs::from_all(NEEDED);
+/// The rules, for a kernel with this version. What an older one doesn't know, the room keeps.
+pub(super) fn rules(skin: &Skin, version: i32, room: bool) -> Result<Rules, Lack> {
+    let abi = ABI::from(version);
     let refused = |error: RulesetError| Lack::Refused(error.to_string());
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(all)
+    let mut set = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))
         .and_then(|rules| rules.handle_access(AccessNet::BindTcp))
         .and_then(|rules| match skin.connect {
             Some(_) => rules.handle_access(AccessNet::ConnectTcp),
             None => Ok(rules),
         })
-        .and_then(|rules| rules.scope(Scope::from_all(NEEDED)))
+        .and_then(|rules| rules.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(refused)?;
-    let look = AccessFs::ReadFile | AccessFs::ReadDir;
-    let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
-    rules = open(rules, &skin.read, look)?;
-    rules = open(rules, &skin.run, look | AccessFs::Execute)?;
-    rules = open(rules, &skin.write, change)?;
     for port in &skin.listen {
-        rules = rules.add_rule(NetPort::new(*port, AccessNet::BindTcp)).map_err(refused)?;
+        set = set.add_rule(NetPort::new(*port, AccessNet::BindTcp)).map_err(refused)?;
     }
     for port in skin.connect.iter().flatten() {
-        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(refused)?;
+        set = set.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(refused)?;
     }
-    Option::<OwnedFd>::from(rules).ok_or_else(|| Lack::Refused("the kernel gave no rules".to_owned()))
+    let set = Option::<OwnedFd>::from(set);
+    let set = set.ok_or_else(|| Lack::Refused("the kernel gave no rules".to_owned()))?;
+    Ok(Rules { set, paths: paths(skin, abi, room)? })
 }
 
-/// Whether the kernel has all that is needed.
-pub(super) fn check() -> Result<(), Lack> {
-    let has = match landlock_version() {
-        Ok(version) if version >= NEEDED as i32 => return Ok(()),
-        Ok(version) => format!("it has version {version}"),
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-            "it was started without it (boot option `lsm=`)".to_owned()
+fn paths(skin: &Skin, abi: ABI, room: bool) -> Result<Vec<(CString, u64)>, Lack> {
+    let all = AccessFs::from_all(abi);
+    let look = AccessFs::ReadFile | AccessFs::ReadDir;
+    let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
+    let mut rules = Vec::new();
+    let mut open = |paths: &[PathBuf], may: BitFlags<AccessFs>| -> Result<(), Lack> {
+        for path in paths {
+            let kind = path.metadata().map_err(|source| Lack::Path { path: path.clone(), source })?;
+            let may = if kind.is_dir() { may } else { may & AccessFs::from_file(abi) };
+            rules.push((text(path)?, (may & all).bits()));
         }
-        Err(_) => "it has none".to_owned(),
+        Ok(())
     };
-    Err(Lack::Kernel { what: "Landlock 6", since: "Linux 6.12", has })
+    open(&skin.read, look)?;
+    open(&skin.run, look | AccessFs::Execute)?;
+    open(&skin.write, change)?;
+    open(&skin.own, change)?;
+    if room {
+        // What the room has of its own; and names, for there are none in it that it mustn't know.
+        rules.push((text(Path::new("/"))?, BitFlags::from(AccessFs::ReadDir).bits()));
+        rules.push((text(Path::new(TMP))?, change.bits()));
+        rules.push((text(Path::new("/etc/passwd"))?, BitFlags::from(AccessFs::ReadFile).bits()));
+        rules.push((text(Path::new("/etc/group"))?, BitFlags::from(AccessFs::ReadFile).bits()));
+    }
+    Ok(rules)
 }
 
-/// Opens these to what may be done there; of a file, what can be done with files.
-fn open(rules: RulesetCreated, paths: &[PathBuf], may: BitFlags<AccessFs>) -> Result<RulesetCreated, Lack> {
-    paths.iter().try_fold(rules, |rules, path| {
-        let fd = PathFd::new(path).map_err(|error| lost(path, error))?;
-        let may = if path.is_dir() { may } else { may & AccessFs::from_file(NEEDED) };
-        rules.add_rule(PathBeneath::new(fd, may)).map_err(|error| Lack::Refused(error.to_string()))
-    })
-}
-
-fn lost(path: &Path, error: PathFdError) -> Lack {
-    let source = match error {
-        PathFdError::OpenCall { source, .. } => source,
-        other => std::io::Error::other(other.to_string()),
-    };
-    Lack::Path { path: path.to_owned(), source }
+fn text(path: &Path) -> Result<CString, Lack> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Lack::Refused(format!("a zero byte stands in {}", path.display())))
 }

@@ -10,6 +10,7 @@ mod init;
 mod logs;
 mod many;
 mod protocol;
+mod room;
 mod skin;
 mod spawning;
 mod support;

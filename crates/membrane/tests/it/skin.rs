@@ -7,20 +7,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 
-use membrane::{Exit, Program, Skin, Spawn};
+use membrane::{By, Exit, Layers, Program, Skin, Spawn};
 
 use crate::support::{HARNESS, Nest};
 
 /// Whether this machine can't confine anything: said loudly, for then nothing is tested.
 #[expect(clippy::print_stdout, reason = "a test that was skipped is to be seen")]
-fn cannot() -> bool {
-    let why = Skin::possible().err();
+pub fn cannot() -> bool {
+    let why = Layers::find().confine(By::Both).err();
     why.iter().for_each(|why| println!("SKIPPED: {why}"));
     why.is_some()
 }
 
 /// A skin for programs of this machine, with a folder of their own.
-fn skin(nest: &Nest) -> Skin {
+pub fn skin(nest: &Nest) -> Skin {
     let there = |path: &&str| PathBuf::from(path).exists();
     let paths = |paths: &[&str]| paths.iter().filter(|path| there(path)).map(PathBuf::from).collect();
     let mut run: Vec<PathBuf> = paths(&["/usr", "/bin", "/lib", "/lib64"]);
@@ -29,9 +29,13 @@ fn skin(nest: &Nest) -> Skin {
     Skin {
         run,
         read: paths(&["/etc/ld.so.cache", "/etc/passwd", "/dev/urandom", "/proc"]),
-        write: vec![nest.path("own"), "/dev/null".into()],
+        write: vec!["/dev/null".into()],
+        own: vec![nest.path("own")],
         connect: Some(Vec::new()),
         listen: Vec::new(),
+        host_name: "guest".to_owned(),
+        tmp_mb: 16,
+        by: By::Any,
     }
 }
 
@@ -82,6 +86,16 @@ async fn nothing_gets_out_of_a_skin() {
     let done: Vec<_> = made.iter().filter(|(_, came)| *came == "done").collect();
     assert!(done.is_empty(), "{done:#?} of {made:#?}");
     assert!(made.len() >= 60, "{}", made.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_gets_out_where_there_are_no_namespaces() {
+    if cannot() {
+        return;
+    }
+    let made = attempts(|spawn| spawn.skin.iter_mut().for_each(|skin| skin.by = By::Landlock)).await;
+    let done: Vec<_> = made.iter().filter(|(_, came)| *came == "done").collect();
+    assert!(done.is_empty(), "{done:#?} of {made:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,123 @@
+//! Layers: what this machine lets us confine workloads with, found out by trying.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::wear::landlock_version;
+use super::{By, Lack, Skin, room};
+
+/// The first version of Landlock that keeps all promises by itself: files, truncation, TCP, devices, signals and abstract
+/// sockets (Linux 6.12).
+const WHOLE: i32 = 6;
+/// The first that knows TCP ports (Linux 6.7).
+const PORTS: i32 = 4;
+
+/// What there is to confine workloads with, and why something is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// Namespaces and a root of its own.
+    pub room: Result<(), String>,
+    /// A user of its own.
+    pub user: Result<(), String>,
+    /// The version of Landlock.
+    pub landlock: Result<i32, String>,
+}
+
+/// The same, ready to be used.
+#[derive(Debug)]
+pub(crate) struct Means {
+    room: Result<room::Means, String>,
+    landlock: Result<i32, String>,
+}
+
+impl Layers {
+    /// Finds out. It makes a room and leaves it: some milliseconds.
+    #[must_use]
+    pub fn find() -> Self {
+        Means::find().layers()
+    }
+
+    /// Whether a workload can be confined here; why not.
+    pub fn confine(&self, by: By) -> Result<(), String> {
+        check(self.room.as_ref(), self.landlock.as_ref(), by, true).map(drop)
+    }
+}
+
+impl Means {
+    pub(crate) fn find() -> Self {
+        let landlock = landlock_version().map_err(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => "it was started without Landlock (boot option `lsm=`)".to_owned(),
+            _ => "its kernel has no Landlock (Linux 6.12 has it whole)".to_owned(),
+        });
+        let room = room::Means::find().and_then(|means| {
+            means.attempt()?;
+            Ok(means)
+        });
+        Self { room: room.map_err(|error| no_room(&error)), landlock }
+    }
+
+    pub(crate) fn layers(&self) -> Layers {
+        let user = match &self.room {
+            Err(reason) => Err(reason.clone()),
+            Ok(means) if means.own_user() => Ok(()),
+            Ok(_) if rustix::process::geteuid().is_root() => {
+                Err("this user namespace has no other users to give".to_owned())
+            }
+            Ok(_) => Err("only root can give each replica a user of its own".to_owned()),
+        };
+        Layers {
+            room: self.room.as_ref().map(|_| ()).map_err(Clone::clone),
+            user,
+            landlock: self.landlock.clone(),
+        }
+    }
+
+    /// What a skin is grown of: a room, and the version of Landlock.
+    pub(super) fn choose(&self, skin: &Skin) -> Result<(Option<&room::Means>, Option<i32>), Lack> {
+        let (room, landlock) = (self.room.as_ref(), self.landlock.as_ref());
+        check(room, landlock, skin.by, skin.connect.is_some()).map_err(Lack::Machine)
+    }
+}
+
+/// Which layers keep all promises.
+fn check<R>(
+    room: Result<R, &String>,
+    landlock: Result<&i32, &String>,
+    by: By,
+    ports: bool,
+) -> Result<(Option<R>, Option<i32>), String> {
+    let whole = landlock.is_ok_and(|version| *version >= WHOLE);
+    let lacks = match landlock {
+        Ok(version) => format!("its kernel has Landlock {version}, and {WHOLE} is needed (Linux 6.12)"),
+        Err(reason) => reason.clone(),
+    };
+    match room {
+        Err(reason) if by == By::Both || !whole => {
+            Err(if whole { reason.clone() } else { format!("{reason}; and {lacks}") })
+        }
+        Ok(_) if by != By::Any && !whole => Err(lacks),
+        Ok(_) if ports && !landlock.is_ok_and(|version| *version >= PORTS) => {
+            Err(format!("TCP ports can't be kept from it: {lacks}"))
+        }
+        room => Ok((room.ok(), landlock.ok().copied())),
+    }
+}
+
+/// Why no room can be made, with the way out where there is one.
+fn no_room(error: &io::Error) -> String {
+    let settings = [
+        ("/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000"),
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ];
+    let set = |(path, value, _): &&(&str, &str, &str)| {
+        std::fs::read_to_string(path).is_ok_and(|text| text.trim() == *value)
+    };
+    let way = settings.iter().find(set).map(|(_, _, way)| format!(" (allow it with: {way})"));
+    format!("it can't make user namespaces with a root of their own: {error}{}", way.unwrap_or_default())
+}

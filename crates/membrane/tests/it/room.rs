@@ -1,0 +1,152 @@
+//! What a workload finds in its room, and how a room ends.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use membrane::{By, Exit, LogStream, Program, Skin, Spawn};
+
+use crate::skin::{cannot, skin};
+use crate::support::{Client, Fifo, HARNESS, Nest, kill_dash_nine, process_exists};
+
+fn script(nest: &Nest, id: &str, script: &str) -> Spawn {
+    let mut spawn = nest.spawn(id, Program::Path("/bin/bash".into()), &["-c", script]);
+    let skin = skin(nest);
+    spawn.cwd = nest.path("own");
+    spawn.skin = Some(Skin { by: By::Both, ..skin });
+    spawn
+}
+
+/// Lets a workload write where the test waits.
+fn telling(mut spawn: Spawn, fifo: &Fifo) -> Spawn {
+    std::fs::set_permissions(&fifo.path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    spawn.skin.iter_mut().for_each(|skin| skin.write.push(fifo.path.clone()));
+    spawn
+}
+
+/// What a script says in its room.
+async fn says(nest: &Nest, client: &mut Client, text: &str) -> Vec<String> {
+    client.keeper.spawn(script(nest, "a", text)).await.unwrap();
+    let exit = client.exit_of("a").await;
+    assert_eq!(exit, Exit::Code(0), "{}", nest.log("a", LogStream::Stderr));
+    nest.stdout("a").lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_nobody_alone_on_a_machine_of_its_own() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let text = "id -u; id -un; hostname; ls /; ls /tmp; echo /proc/[0-9]*; head -c 1 /proc/kcore | wc -c
+        ls /sys /home /root 2> /dev/null; echo x > /tmp/x && echo temporary; stat -c %U:%G . ; tr -d '\\0' < /proc/1/cmdline; echo
+        echo x 2> /dev/null > /usr/x || echo fixed; readlink /proc/self/ns/user | grep -c -v \"$USERS\"";
+    let mine = std::fs::read_link("/proc/self/ns/user").unwrap();
+    let text = format!("USERS='{}'; {text}", mine.display().to_string().replace(['[', ']'], "."));
+    let said = says(&nest, &mut client, &text).await;
+    let all = said.join(" ");
+    assert!(all.starts_with("1000 guest guest "), "{all}");
+    assert!(all.ends_with(" /proc/1 /proc/2 0 temporary guest:guest mesh-room fixed 1"), "{all}");
+    assert!(!said.iter().any(|line| ["home", "root", "sys"].contains(&line.as_str())), "{all}");
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_has_a_user_of_its_own_where_root_gives_it() {
+    if cannot() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let mut users = std::collections::BTreeSet::new();
+    for id in ["a", "b"] {
+        let process = client.keeper.spawn(script(&nest, id, "exec sleep 1000")).await.unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap();
+        let user: u32 = status.split_once("Uid:\t").unwrap().1.split('\t').next().unwrap().parse().unwrap();
+        assert!(user >= 0x7000_0000, "{user}");
+        users.insert(user);
+    }
+    assert_eq!(users.len(), 2);
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_by_sigterm_without_a_handler_and_with_its_own_status() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    client.keeper.spawn(script(&nest, "a", "exec sleep 1000")).await.unwrap();
+    client.keeper.stop("a", Duration::from_secs(1000)).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Signal(15));
+    let mut told = nest.fifo("told");
+    let text = format!("trap 'exit 7' TERM; echo r > {}; while :; do sleep 1000 & wait; done", told.arg());
+    client.keeper.spawn(telling(script(&nest, "b", &text), &told)).await.unwrap();
+    told.line().await;
+    client.keeper.stop("b", Duration::from_secs(1000)).await.unwrap();
+    assert_eq!(client.exit_of("b").await, Exit::Code(7));
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_left_in_it() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    // Daemons in sessions of their own, without the marker, that ignore everything; their parents are gone.
+    let mut told = nest.fifo("told");
+    let daemon = format!("trap \"\" TERM HUP INT; echo r > {}; sleep 1000; sleep 1000", told.arg());
+    let text =
+        format!("for i in 1 2 3 4 5; do (setsid env -i /bin/bash -c '{daemon}' &); done; exec sleep 1000");
+    let process = client.keeper.spawn(telling(script(&nest, "a", &text), &told)).await.unwrap();
+    for _ in 0..5 {
+        told.line().await;
+    }
+    let space = std::fs::read_link(format!("/proc/{}/ns/pid", process.pid)).unwrap();
+    client.keeper.kill("a").await.unwrap();
+    client.exit_of("a").await;
+    let same = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path().join("ns/pid")).is_ok_and(|found| found == space)
+    };
+    let left = std::fs::read_dir("/proc").unwrap().flatten().filter(same).count();
+    assert_eq!(left, 0);
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgraded_keeper_knows_its_rooms() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let process = client.keeper.spawn(script(&nest, "a", "exec sleep 1000")).await.unwrap();
+    client.keeper.upgrade(HARNESS.as_ref()).await.unwrap();
+    let space = std::fs::read_link(format!("/proc/{}/ns/pid", process.pid)).unwrap();
+    client.keeper.kill("a").await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Signal(9));
+    let same = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path().join("ns/pid")).is_ok_and(|found| found == space)
+    };
+    assert_eq!(std::fs::read_dir("/proc").unwrap().flatten().filter(same).count(), 0);
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_of_a_killed_keeper_are_closed() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let process = client.keeper.spawn(script(&nest, "a", "exec sleep 1000")).await.unwrap();
+    kill_dash_nine(client.keeper.pid());
+    drop(client);
+    let (client, found) = nest.attach().await;
+    assert!(found.is_empty());
+    assert!(!process_exists(process.pid));
+    client.end().await;
+}
