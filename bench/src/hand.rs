@@ -97,6 +97,8 @@ impl Hand {
             port: 0,
             env: BTreeMap::new(),
             restart: 0,
+            profile: None,
+            reach: Vec::new(),
         };
         let mut plan = Plan::new(app.clone(), release, replicas);
         change(&mut plan);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fabric::Fabric;
 use genome::Node;
-use membrane::{KeeperConfig, KeeperError};
+use membrane::{KeeperConfig, KeeperError, Layers};
 use repo::Repo;
 use soul::TrustStore;
 use telemetry::Event;
@@ -28,6 +28,10 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Where they log: `logs/<node>`.
     pub logs_dir: PathBuf,
+    /// Where this node's own profiles lie, `NAME.toml`.
+    pub profiles_dir: PathBuf,
+    /// What this machine can confine workloads with.
+    pub layers: Layers,
     /// How workloads reach other apps: `MESH_EDGE`.
     pub edge_url: String,
     /// The machine's environment; of it, workloads get `PATH`, `HOME`, `TMPDIR` and `LANG`.

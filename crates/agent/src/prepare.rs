@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cortex::Assignment;
+use genome::{Reach, Transport};
+use membrane::Layers;
 use spore::{Extracted, Manifest, Provides, SporeError};
 use types::{PublicKey, Workload};
 
 use crate::core::{Check, Facts, Unprepared};
-use crate::profile::Profile;
+use crate::profile::Confinement;
 
 /// Whether spores of a publisher may run here; the error says why that can't be told.
 pub(crate) type Trusts = dyn Fn(&PublicKey) -> Result<bool, String> + Send + Sync;
@@ -26,6 +28,10 @@ pub(crate) struct Order<'a> {
     pub into: &'a Path,
     /// The `PATH` in which interpreters are looked for.
     pub search: &'a str,
+    /// Where this node's own profiles lie.
+    pub profiles: &'a Path,
+    /// What it can confine workloads with.
+    pub layers: &'a Layers,
 }
 
 /// A program on disk, its content checked.
@@ -36,7 +42,9 @@ pub(crate) struct Prepared {
     /// What runs it when it isn't native: the program and its own arguments.
     pub interpreter: Option<(PathBuf, Vec<String>)>,
     /// How far it is confined.
-    pub profile: Profile,
+    pub confinement: Confinement,
+    /// Its own folder for data, if it has one.
+    pub data: Option<PathBuf>,
 }
 
 impl Prepared {
@@ -46,6 +54,7 @@ impl Prepared {
         let service = manifest.workload == Workload::Service;
         Facts {
             version: manifest.version.clone(),
+            unconfined: self.confinement == Confinement::Unconfined,
             provides: manifest.provides.iter().map(|what| name(*what).to_owned()).collect(),
             check: service.then(|| check(manifest)),
             health: Duration::from_millis(manifest.health.timeout_ms),
@@ -67,11 +76,49 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let manifest = spore.manifest().clone();
     trusted(&manifest, order.trusts)?;
     matches(&manifest, order.wanted)?;
-    let profile = Profile::of(&manifest.security).map_err(Unprepared::Refused)?;
-    let interpreter = interpreter(&manifest, order.search, profile)?;
+    let (asked, planned) = (&manifest.security.lsm_profile, order.wanted.release.profile.as_deref());
+    let confinement = Confinement::of(asked, planned, order.profiles).map_err(Unprepared::Refused)?;
+    possible(&confinement, order.layers, &order.wanted.release.reach).map_err(Unprepared::Refused)?;
+    let interpreter = interpreter(&manifest, order.search, &confinement)?;
     clear(order.into).map_err(|error| failed(&format_args!("clear {}: {error}", order.into.display())))?;
     let extracted = spore.extract(Some(digest), order.into).map_err(|error| unprepared(&error))?;
-    Ok(Prepared { extracted, manifest, interpreter, profile })
+    let data = data(order.into, &confinement, &manifest)
+        .map_err(|error| failed(&format_args!("make a folder for its data: {error}")))?;
+    Ok(Prepared { extracted, manifest, interpreter, confinement, data })
+}
+
+/// Where the data of a replica lies that was extracted there: removed with it.
+pub(crate) fn data_folder(extracted: &Path) -> PathBuf {
+    extracted.with_added_extension("data")
+}
+
+fn data(into: &Path, confinement: &Confinement, manifest: &Manifest) -> std::io::Result<Option<PathBuf>> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let folder = data_folder(into);
+    clear(&folder)?;
+    match confinement {
+        Confinement::Profile(profile) if profile.own.data && !manifest.security.read_only_fs => {
+            std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+            Ok(Some(folder))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What this machine can't give in full is a refusal.
+fn possible(confinement: &Confinement, layers: &Layers, reach: &[Reach]) -> Result<(), String> {
+    let Confinement::Profile(profile) = confinement else { return Ok(()) };
+    if let Some(place) =
+        reach.iter().find(|place| place.address.is_some() || place.transport == Transport::Udp)
+    {
+        return Err(format!(
+            "this node can't let it reach {place} alone: it knows no more of a place than tcp:PORT"
+        ));
+    }
+    let user = if profile.kept.user { layers.user.clone() } else { Ok(()) };
+    layers.confine(profile.kept.by).and(user).map_err(|why| {
+        format!("this node can't confine it: {why}; an operator may let it run as it is: mesh deploy --profile unconfined")
+    })
 }
 
 /// Removes a run folder; that there is none is fine.
@@ -136,12 +183,12 @@ fn matches(manifest: &Manifest, wanted: &Assignment) -> Result<(), Unprepared> {
 fn interpreter(
     manifest: &Manifest,
     search: &str,
-    profile: Profile,
+    confinement: &Confinement,
 ) -> Result<Option<(PathBuf, Vec<String>)>, Unprepared> {
     let mut words = manifest.interpreter_words();
     let Some(program) = words.next() else { return Ok(None) };
     let rest = words.map(str::to_owned).collect();
-    let fits = |path: &PathBuf| is_program(path) && profile.runs(path);
+    let fits = |path: &PathBuf| is_program(path) && confinement.runs(path);
     let found = if program.contains('/') {
         Some(PathBuf::from(program)).filter(|path| path.is_absolute() && fits(path))
     } else {

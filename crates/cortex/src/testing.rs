@@ -99,6 +99,8 @@ pub(crate) fn release(version: &str) -> Release {
         port: 0,
         env: BTreeMap::new(),
         restart: 0,
+        profile: None,
+        reach: Vec::new(),
     }
 }
 

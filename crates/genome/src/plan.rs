@@ -10,11 +10,14 @@ use types::{AppName, Digest, Nutrients, Workload};
 
 use crate::Invalid;
 use crate::label::validate_constraints;
+use crate::reach::{MAX_REACH, Reach};
 
 /// The most replicas one plan may ask for.
 const MAX_REPLICAS: u32 = 10_000;
 /// The most bytes of environment one plan may carry (names and values together).
 const MAX_ENV_BYTES: usize = 32 * 1024;
+/// The longest name of a profile.
+const MAX_PROFILE: usize = 128;
 
 /// The desired state of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +70,12 @@ pub struct Release {
     /// Environment over the manifest's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The profile that confines it, in place of the manifest's; `unconfined` lets it do what its nodes' users may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// What it may connect to, besides its node's edge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reach: Vec<Reach>,
     /// Raised to have the same release started anew.
     #[serde(default)]
     pub restart: u64,
@@ -174,7 +183,11 @@ impl Release {
     #[must_use]
     pub fn revision(&self) -> Revision {
         let identity = (&self.digest, self.workload, self.port, &self.env, self.restart);
-        let text = serde_json::to_vec(&identity).expect("plain data always serialises");
+        let mut text = serde_json::to_vec(&identity).expect("plain data always serialises");
+        if self.profile.is_some() || !self.reach.is_empty() {
+            // Behind the rest, so that a plan without them has the identity that it always had.
+            text.extend(serde_json::to_vec(&(&self.profile, &self.reach)).expect("as above"));
+        }
         Revision(Digest::of(&text).to_string()[..16].to_owned())
     }
 
@@ -187,6 +200,12 @@ impl Release {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(Invalid::new("env", format!("{name:?} can't be an environment variable")));
             }
+        }
+        if self.reach.len() > MAX_REACH {
+            return Err(Invalid::new("reach", format!("more than {MAX_REACH} places")));
+        }
+        if self.profile.as_ref().is_some_and(|name| name.is_empty() || name.len() > MAX_PROFILE) {
+            return Err(Invalid::new("profile", format!("a name has 1 to {MAX_PROFILE} bytes")));
         }
         if self.workload != Workload::Service && self.port != 0 {
             return Err(Invalid::new("port", "only a service has one"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use genome::Constraint;
+use genome::{Constraint, Reach};
 use serde::Deserialize;
 use types::AppName;
 
@@ -73,6 +73,12 @@ pub struct App {
     pub grace: Option<Span>,
     /// Labels its nodes must have: `zone = "a,b"` takes either, `"gpu!" = "no"` any but this one.
     pub constraints: Option<BTreeMap<String, String>>,
+    /// The profile that confines it, in place of the manifest's.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// What it may connect to besides its node's edge: `tcp:5432`, `udp:10.0.0.2:53`.
+    #[serde(default)]
+    pub reach: Option<Vec<Reach>>,
     /// So many nodes may fail before all go back to the release before.
     pub max_failed: Option<u32>,
     /// So many replicas try a new release before the others.

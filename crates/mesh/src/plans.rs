@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Plan, Previous, Release, Rollout};
+use genome::{Plan, Previous, Reach, Release, Rollout};
 use mycelium::api::PlanAt;
 use types::{AppName, Digest, Nutrients, Workload};
 
 use crate::span::Span;
+
+/// In place of a profile's name: the one that the manifest names.
+pub const AS_MANIFEST: &str = "manifest";
 
 /// A release that is to run, and what of the rest of the plan is to change.
 #[derive(Debug, Clone)]
@@ -42,6 +45,10 @@ pub struct Settings {
     pub grace: Option<Span>,
     /// What its nodes' labels must be.
     pub constraints: Option<BTreeMap<String, String>>,
+    /// The profile in place of the manifest's; [`AS_MANIFEST`] for that one.
+    pub profile: Option<String>,
+    /// What it may connect to besides its node's edge.
+    pub reach: Option<Vec<Reach>>,
     /// How many nodes may fail before all fall back.
     pub max_failed: Option<u32>,
     /// How many slots try a release before the others.
@@ -83,6 +90,12 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
         nutrients: wish.nutrients,
         port: settings.port.or(kept.map(|r| r.port)).unwrap_or(0),
         env: settings.env.clone().or_else(|| kept.map(|r| r.env.clone())).unwrap_or_default(),
+        profile: match settings.profile.as_deref() {
+            Some(AS_MANIFEST) => None,
+            Some(name) => Some(name.to_owned()),
+            None => kept.and_then(|r| r.profile.clone()),
+        },
+        reach: settings.reach.clone().or_else(|| kept.map(|r| r.reach.clone())).unwrap_or_default(),
         restart: kept.map_or(0, |r| r.restart),
     };
     if wish.workload != Workload::Service && settings.port.is_none() {

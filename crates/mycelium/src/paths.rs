@@ -93,6 +93,12 @@ impl Paths {
         self.state.join("logs")
     }
 
+    /// This machine's own profiles, `profiles/NAME.toml`.
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.config.join("profiles")
+    }
+
     /// The keeper's folder.
     #[must_use]
     pub fn keeper(&self) -> PathBuf {

@@ -153,6 +153,7 @@ impl World {
     fn prepare(&mut self, node: usize, id: LaunchId, wanted: &Assignment) {
         let service = wanted.release.workload == Workload::Service;
         let facts = Facts {
+            unconfined: false,
             version: wanted.release.version.clone(),
             provides: if service { vec!["http".into()] } else { Vec::new() },
             check: service.then(|| Check::Http("/health".into())),

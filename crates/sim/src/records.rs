@@ -23,6 +23,8 @@ pub(crate) fn release(digest: Digest) -> Release {
         port: 0,
         env: std::collections::BTreeMap::new(),
         restart: 0,
+        profile: None,
+        reach: Vec::new(),
     }
 }
 

@@ -144,6 +144,7 @@ impl Replica {
                 fixed_port: 0,
                 port: 0,
                 restarts: record.restarts,
+                unconfined: false,
                 provides: record.provides.clone(),
                 check: None,
                 health_ms: 0,

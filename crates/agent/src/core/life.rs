@@ -16,6 +16,7 @@ impl Core {
         match replica.phase {
             Phase::Preparing => {
                 replica.launch.version = facts.version;
+                replica.launch.unconfined = facts.unconfined;
                 replica.launch.provides = facts.provides;
                 replica.launch.check = facts.check;
                 replica.launch.health_ms = u64::try_from(facts.health.as_millis()).unwrap_or(u64::MAX);
@@ -74,7 +75,11 @@ impl Core {
             EventKind::LaunchStart,
             &app,
             Some(&id.replica),
-            format!("pid {pid}{at}, {}", launch.version),
+            format!(
+                "pid {pid}{at}, {}{}",
+                launch.version,
+                if launch.unconfined { ", UNCONFINED" } else { "" }
+            ),
         );
         match launch.workload {
             Workload::Service => {

@@ -52,6 +52,9 @@ pub struct Launch {
     pub port: u16,
     /// How often this replica was started again.
     pub restarts: u32,
+    /// Whether it may do whatever this node's user may.
+    #[serde(default)]
+    pub unconfined: bool,
     /// What it speaks, as the manifest says.
     pub provides: Vec<String>,
     /// How its health is asked; none for workers and jobs.
@@ -79,6 +82,8 @@ pub enum Check {
 pub struct Facts {
     /// The version it states.
     pub version: String,
+    /// Whether it may do whatever this node's user may.
+    pub unconfined: bool,
     /// What it offers.
     pub provides: Vec<String>,
     /// How its health is asked.

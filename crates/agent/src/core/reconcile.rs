@@ -293,6 +293,7 @@ fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
         fixed_port: release.port,
         port: 0,
         restarts: 0,
+        unconfined: false,
         provides: Vec::new(),
         check: None,
         health_ms: 0,

@@ -64,6 +64,8 @@ impl Fixture {
             port: 0,
             env: Default::default(),
             restart: 0,
+            profile: None,
+            reach: Vec::new(),
         };
         Assignment {
             app: AppName::new("billing").unwrap(),
@@ -85,12 +87,19 @@ impl Fixture {
             trusts: &move |_| Ok(trusted),
             into: &self.dir.path().join("run"),
             search: search.to_str().unwrap(),
+            profiles: self.dir.path(),
+            layers: &whole(),
         })
     }
 
     fn left_nothing(&self) -> bool {
         !self.dir.path().join("run").exists()
     }
+}
+
+/// A machine that can confine anything.
+fn whole() -> Layers {
+    Layers { room: Ok(()), user: Ok(()), landlock: Ok(7) }
 }
 
 fn refused(result: Result<Prepared, Unprepared>) -> String {
@@ -197,6 +206,8 @@ fn what_cannot_be_told_of_trust_is_no_trust() {
         trusts: &|_| Err("trust.json is damaged".into()),
         into: &fixture.dir.path().join("run"),
         search: "",
+        profiles: fixture.dir.path(),
+        layers: &whole(),
     };
     assert_eq!(prepare(&order).unwrap_err(), Unprepared::Failed("trust.json is damaged".into()));
     assert!(fixture.left_nothing());

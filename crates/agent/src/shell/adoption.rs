@@ -62,7 +62,11 @@ impl Shell {
         let in_use: BTreeSet<OsString> = adoption
             .processes
             .iter()
-            .filter_map(|process| Some(self.folder(&process.launch.id).file_name()?.to_owned()))
+            .flat_map(|process| {
+                let folder = self.folder(&process.launch.id);
+                [prepare::data_folder(&folder), folder]
+            })
+            .filter_map(|folder| Some(folder.file_name()?.to_owned()))
             .collect();
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         let tidied = made.and_then(|()| {

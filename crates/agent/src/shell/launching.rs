@@ -14,7 +14,7 @@ use crate::core::{Input, Launch, LaunchId, NotSpawned, Unprepared};
 use crate::environment::environment;
 use crate::logs;
 use crate::prepare::{self, Order, Prepared};
-use crate::profile::{self, Place};
+use crate::profile::{self, Confinement, Place};
 
 impl Shell {
     pub(super) fn prepare(&mut self, id: LaunchId, wanted: Box<Assignment>) {
@@ -27,7 +27,7 @@ impl Shell {
         let (reporter, extracting) = (self.reporter.clone(), Arc::clone(&self.extracting));
         let (repo, into) = (self.deps.repo.clone(), self.folder(&id));
         let (trust, fabric) = (Arc::clone(&self.deps.trust), self.deps.fabric.clone());
-        let search = self.search_path();
+        let (search, config) = (self.search_path(), Arc::clone(&self.config));
         self.tasks.spawn(async move {
             let Ok(_permit) = extracting.acquire_owned().await else { return };
             let prepared = tokio::task::spawn_blocking(move || {
@@ -41,6 +41,8 @@ impl Shell {
                     trusts: &trusts,
                     into: &into,
                     search: &search,
+                    profiles: &config.profiles_dir,
+                    layers: &config.layers,
                 })
             })
             .await;
@@ -103,18 +105,29 @@ impl Shell {
         launch: &Launch,
         wanted: &Assignment,
     ) -> Result<Spawn, serde_json::Error> {
-        let Prepared { extracted, manifest, interpreter, profile } = prepared;
+        let Prepared { extracted, manifest, interpreter, confinement, data } = prepared;
         let config = &self.config;
         let place = Place {
-            manifest: &manifest,
+            name: launch.id.replica.as_str(),
             dir: &extracted.dir,
+            data: data.as_deref(),
             interpreter: interpreter.as_ref().map(|(path, _)| path.as_path()),
             port: launch.port,
             edge: &config.edge_url,
+            reach: wanted.release.reach.iter().map(|reach| reach.port).collect(),
         };
-        let skin = profile::skin(profile, &place);
+        let skin = profile::skin(&confinement, &place);
+        if confinement == Confinement::Unconfined {
+            let (app, replica) = (&launch.app, &launch.id.replica);
+            tracing::warn!(node = %config.node.node_id, %app, %replica, "runs UNCONFINED, as its plan says");
+        }
         let env = environment(
-            &profile::environment(profile, &config.environment, &extracted.dir),
+            &profile::environment(
+                &confinement,
+                &config.environment,
+                data.as_deref(),
+                config.layers.room.is_ok(),
+            ),
             &manifest.env,
             &wanted.release.env,
             launch,
@@ -166,8 +179,10 @@ impl Shell {
                 Err(error) => tracing::warn!(%error, "failed to have the keeper forget {name}"),
             }
             let cleared = tokio::task::spawn_blocking(move || {
-                if let Err(error) = prepare::clear(&folder) {
-                    tracing::warn!(%error, "failed to remove {}", folder.display());
+                for folder in [prepare::data_folder(&folder), folder] {
+                    if let Err(error) = prepare::clear(&folder) {
+                        tracing::warn!(%error, "failed to remove {}", folder.display());
+                    }
                 }
                 if let Some(live) = live
                     && let Err(error) = logs::sweep(&logs_dir, &id.replica, &live)

@@ -133,6 +133,8 @@ impl Rig {
                 },
                 run_dir: self.dir.path().join("run").join(node.as_str()),
                 logs_dir: self.dir.path().join("logs").join(node.as_str()),
+                profiles_dir: self.dir.path().join("profiles"),
+                layers: membrane::Layers::find(),
                 edge_url: "http://127.0.0.1:8080".into(),
                 environment: vec![("PATH".into(), std::env::var("PATH").unwrap())],
                 timing: Timing { probe_every: Duration::from_millis(50), ..Timing::default() },
@@ -209,6 +211,8 @@ impl Rig {
             port: 0,
             env: BTreeMap::new(),
             restart: 0,
+            profile: None,
+            reach: Vec::new(),
         }
     }
 

@@ -108,11 +108,13 @@ async fn a_release_that_never_becomes_ready_is_rolled_back_and_nobody_notices() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_request_holds_the_old_instance_and_is_answered() {
     let rig = Rig::new(1).await;
-    let (first, second) = (rig.service("billing", "v1"), rig.service("billing", "v2"));
+    let (mut first, second) = (rig.service("billing", "v1"), rig.service("billing", "v2"));
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let path = format!("/slow/{port}");
+    first.reach = vec![format!("tcp:{port}").parse().unwrap()];
     rig.plan("billing", &first, 1);
     rig.serves("billing", &first, 1).await;
-    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-    let path = format!("/slow/{}", holder.local_addr().unwrap().port());
     let requests = Arc::clone(&rig.requests);
     let slow = std::thread::spawn(move || requests.get("billing", &path, 0));
     let (held, _) = holder.accept().unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
@@ -72,11 +72,7 @@ impl Server {
             started.map_err(|Failed { step, error }| failed(&explain(&step, &error, &args), &error))?;
         // Only now, since making a file may take longer than starting a process: the two go on side by side.
         let log = LogWriter::open(&args.logs, args.limits, None).map_err(|error| {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            for pid in [pid].into_iter().chain(host) {
-                let _ = rustix::process::kill_process(pid, Signal::KILL);
-                let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
-            }
+            end(pid, host);
             failed(&format!("its log in {} can't be written: ", args.logs.display()), &error)
         })?;
         let replica = Replica {
@@ -98,6 +94,15 @@ impl Server {
         self.hosts.extend(replica.tree.host().map(|host| (host, key)));
         self.replicas.insert(key, replica);
         Ok(process)
+    }
+}
+
+/// What was started is not to be.
+fn end(pid: Pid, host: Option<Pid>) {
+    let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    for pid in [pid].into_iter().chain(host) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use genome::Constraint;
+use genome::{Constraint, Reach};
 use mycelium::api::PlanAt;
 use types::AppName;
 
@@ -49,6 +49,14 @@ pub struct Args {
     /// Only on nodes with this label: `zone=a`, one of `zone=a,b`, any but `gpu!=no`; may be given more than once
     #[arg(long, value_name = "NAME=VALUE")]
     constraint: Vec<Pair>,
+    /// Confine it by this profile instead of the manifest's: default, strict, one of its nodes' own, or unconfined, which
+    /// lets it do what its nodes' users may; `manifest` takes that back
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Let it connect to this besides its node's edge: `tcp:5432`, `tcp:10.0.0.5:5432`, `udp:10.0.0.2:53`; may be given
+    /// more than once; `none` takes all back
+    #[arg(long, value_name = "PLACE")]
+    reach: Vec<String>,
     /// So many nodes may fail before all go back to the release before
     #[arg(long, value_name = "N")]
     max_failed: Option<u32>,
@@ -108,6 +116,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         warmup: args.warmup,
         grace: args.grace,
         constraints: constraints(&args.constraint)?,
+        profile: args.profile.clone(),
+        reach: reach(&args.reach)?,
         max_failed: args.max_failed,
         canary: args.canary,
         max_unavailable: args.max_unavailable,
@@ -117,10 +127,28 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let warmup = context.block_on(async { Ok(client.status().await?.warmup_ms) })?;
     let wish = context.block_on(bring::to_mesh(context, &client, &args.target, &args.program, settings))?;
     check(&args, &wish)?;
+    if args.profile.as_deref() == Some("unconfined") {
+        context.out.warn(format_args!(
+            "{} will run UNCONFINED: it can read, change and reach whatever its nodes' users can",
+            wish.app
+        ));
+    }
     let unchanged = format!("{} {} is deployed already, nothing to do", wish.app, wish.version);
     change::plan(context, &wish.app, &args.waiting, &unchanged, |at: &PlanAt| {
         Ok(plans::deploy(at, &with_env(&wish, at, &args.env), warmup))
     })
+}
+
+/// The places that are asked for, if any are.
+fn reach(asked: &[String]) -> Result<Option<Vec<Reach>>, Failure> {
+    match asked {
+        [] => Ok(None),
+        [none] if none == "none" => Ok(Some(Vec::new())),
+        places => {
+            let read = places.iter().map(|place| place.parse::<Reach>().map_err(Failure::usage));
+            read.collect::<Result<Vec<_>, _>>().map(Some)
+        }
+    }
 }
 
 /// The constraints that are asked for, if any are.

@@ -153,6 +153,8 @@ fn settings(file: &MeshFile, app: &App) -> Settings {
         warmup: app.warmup.or(file.mesh.warmup),
         grace: app.grace,
         constraints: app.constraints.clone(),
+        profile: app.profile.clone(),
+        reach: app.reach.clone(),
         max_failed: app.max_failed,
         canary: app.canary,
         max_unavailable: app.max_unavailable,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::LazyLock;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process};
 
 /// Says to this program's own children what they are: `init NAME` or `test NAME`.
 const ROLE: &str = "MESH_HOSTS_ROLE";
@@ -97,7 +97,7 @@ pub fn init() -> ExitCode {
         let _ = kill_process(test, Signal::KILL);
     });
     loop {
-        match waitpid(None, WaitOptions::empty()) {
+        match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == test => {
                 let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
                 return ExitCode::from(code.unwrap_or(101));

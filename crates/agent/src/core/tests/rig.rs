@@ -37,6 +37,8 @@ pub fn release(letter: &str) -> Release {
         port: 0,
         env: BTreeMap::new(),
         restart: 0,
+        profile: None,
+        reach: Vec::new(),
     }
 }
 
@@ -46,6 +48,7 @@ pub fn now(mono: Duration) -> Now {
 
 pub fn facts() -> Facts {
     Facts {
+        unconfined: false,
         version: "v1".into(),
         provides: vec!["http".into()],
         check: Some(Check::Http("/health".into())),

@@ -135,6 +135,8 @@ impl Mesh {
             port: 0,
             env: BTreeMap::new(),
             restart: 0,
+            profile: None,
+            reach: Vec::new(),
         }
     }
 

@@ -310,6 +310,7 @@ impl Mesh {
         };
         let service = wanted.release.workload == Workload::Service;
         let facts = Facts {
+            unconfined: false,
             version: wanted.release.version.clone(),
             provides: if service { vec!["http".into()] } else { Vec::new() },
             check: service.then(|| Check::Http("/health".into())),
