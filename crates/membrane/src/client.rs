@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::exit::Exit;
 use crate::log::LogLimits;
 use crate::reactor;
-use crate::skin::Skin;
+use crate::skin::{Bound, Skin};
 use crate::wire::{CONFINE, IdArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
 use driver::Driver;
 pub use error::KeeperError;
@@ -72,6 +72,8 @@ pub struct Spawn {
     pub note: String,
     /// What it may reach; without one all that the keeper may.
     pub skin: Option<Skin>,
+    /// Files that are given to it alone; it must have a skin, and the machine namespaces.
+    pub files: Vec<Bound>,
 }
 
 /// What is executed.
@@ -161,7 +163,7 @@ impl Keeper {
     /// Starts a workload. When it returns, its program is running or could not be executed. When the
     /// future is dropped before, it may run all the same: the next [`Keeper::attach`] lists it.
     pub async fn spawn(&self, spawn: Spawn) -> Result<Process, KeeperError> {
-        let (program, fds) = match spawn.program {
+        let (program, mut fds) = match spawn.program {
             Program::Opened { file, path } => (path, vec![file]),
             Program::Path(path) => (start::find_program(path, &spawn.env)?, Vec::new()),
         };
@@ -177,7 +179,9 @@ impl Keeper {
             note: spawn.note,
             limits: self.limits,
             skin: spawn.skin,
+            files: spawn.files.iter().map(|file| file.name.clone()).collect(),
         };
+        fds.extend(spawn.files.into_iter().map(|file| file.content));
         let call = if args.skin.is_some() { CONFINE } else { "spawn" };
         driver::parse(self.call(call, json!(args), fds).await?.0)
     }
@@ -269,7 +273,14 @@ impl Spawn {
             logs: self.logs.clone(),
             note: self.note.clone(),
             skin: self.skin.clone(),
+            files: self.files.iter().map(Bound::try_clone).collect::<io::Result<_>>()?,
         })
+    }
+}
+
+impl Bound {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { name: self.name.clone(), content: self.content.try_clone()? })
     }
 }
 

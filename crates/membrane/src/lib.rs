@@ -36,6 +36,6 @@ pub use exec::exec_in;
 pub use exit::Exit;
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
-pub use skin::{By, Layers, Skin};
+pub use skin::{Bound, By, Layers, Skin};
 pub use strays::reap_strays;
 pub use wire::Process;

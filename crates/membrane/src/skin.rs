@@ -14,6 +14,7 @@ mod layers;
 mod room;
 mod wear;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,15 @@ pub enum By {
     Both,
 }
 
+/// A file that is given to a workload alone: it stands in memory, and goes with it.
+#[derive(Debug)]
+pub struct Bound {
+    /// Its path below `/run`, such as `secrets/db-password`.
+    pub name: String,
+    /// What is to stand in it, from its beginning.
+    pub content: OwnedFd,
+}
+
 /// Why a skin can't be grown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lack {
@@ -76,11 +86,16 @@ pub(crate) enum Lack {
 
 impl Skin {
     /// Lays it out for a child to put on.
-    pub(crate) fn grow(&self, means: &Means) -> Result<Grown, Lack> {
+    pub(crate) fn grow(&self, bound: Vec<Bound>, means: &Means) -> Result<Grown, Lack> {
         let (room, landlock) = means.choose(self)?;
         let room = room.filter(|_| self.by != By::Landlock);
-        let room = room.map(|means| Room::plan(self, means)).transpose()?;
-        let rules = landlock.map(|version| files::rules(self, version, room.is_some())).transpose()?;
+        if room.is_none() && !bound.is_empty() {
+            let why = "files are given to a workload in memory of its own, which takes namespaces";
+            return Err(Lack::Machine(why.to_owned()));
+        }
+        let given = !bound.is_empty();
+        let room = room.map(|means| Room::plan(self, bound, means)).transpose()?;
+        let rules = landlock.map(|version| files::rules(self, version, room.is_some(), given)).transpose()?;
         Ok(Grown::new(rules, calls::filter().map_err(Lack::Refused)?, room))
     }
 }

@@ -132,7 +132,7 @@ fn confined(args: SpawnArgs) -> serde_json::Result<SpawnArgs> {
     Ok(args)
 }
 
-/// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`.
+/// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`; and one for each of `files`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SpawnArgs {
     pub id: String,
@@ -148,6 +148,9 @@ pub(crate) struct SpawnArgs {
     /// Of `confine` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skin: Option<Skin>,
+    /// The names of the files that are given to it; their descriptors come behind the executable's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
 }
 
 /// `stop`, `kill` (without grace), `forget`.

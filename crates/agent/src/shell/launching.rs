@@ -156,6 +156,7 @@ impl Shell {
             logs: config.logs_dir.join(launch.id.replica.as_str()),
             note: serde_json::to_string(launch)?,
             skin,
+            files: Vec::new(),
         })
     }
 

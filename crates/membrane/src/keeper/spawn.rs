@@ -15,7 +15,7 @@ use super::server::{Server, now};
 use crate::launch::{Failed, Launch, Program, Started, Step};
 use crate::log::LogWriter;
 use crate::marker;
-use crate::skin::Means;
+use crate::skin::{Bound, Grown, Means};
 use crate::tree::Tree;
 use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
 
@@ -41,9 +41,7 @@ impl Server {
         };
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
-        let skin = args.skin.as_ref().map(|skin| skin.grow(self.means.get_or_insert_with(Means::find)));
-        let skin = skin.transpose();
-        let skin = skin.map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))?;
+        let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)))?;
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
         let launch = Launch {
@@ -97,6 +95,17 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Lays out what confines it, and the files that it is given.
+    fn skin(&mut self, args: &SpawnArgs, given: Vec<OwnedFd>) -> Result<Option<Grown>, Failure> {
+        let Some(skin) = &args.skin else { return Ok(None) };
+        let named = args.files.iter().cloned().zip(given);
+        let bound = named.map(|(name, content)| Bound { name, content }).collect();
+        let grown = skin.grow(bound, self.means.get_or_insert_with(Means::find));
+        grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
+    }
+}
+
 /// What was started is not to be.
 fn end(pid: Pid, host: Option<Pid>) {
     let _ = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -111,8 +120,10 @@ fn check(args: &SpawnArgs, fds: &[OwnedFd]) -> Result<(), Failure> {
         "its id is empty or too long"
     } else if args.note.len() > MAX_NOTE {
         "its note is too long"
-    } else if fds.len() != usize::from(args.by_descriptor) {
-        "the executable's descriptor is missing or not alone"
+    } else if fds.len() != usize::from(args.by_descriptor) + args.files.len() {
+        "descriptors are missing, or too many"
+    } else if args.skin.is_none() && !args.files.is_empty() {
+        "files are given to what is confined only"
     } else if !args.cwd.is_absolute() || !args.logs.is_absolute() {
         "its folders must be absolute paths"
     } else if !args.by_descriptor && !args.program.is_absolute() {

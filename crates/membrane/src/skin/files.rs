@@ -10,7 +10,7 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
 
-use super::room::TMP;
+use super::room::{RUN, TMP};
 use super::{Lack, Skin};
 
 /// The rules of a skin.
@@ -23,7 +23,7 @@ pub(super) struct Rules {
 }
 
 /// The rules, for a kernel with this version. What an older one doesn't know, the room keeps.
-pub(super) fn rules(skin: &Skin, version: i32, room: bool) -> Result<Rules, Lack> {
+pub(super) fn rules(skin: &Skin, version: i32, room: bool, given: bool) -> Result<Rules, Lack> {
     let abi = ABI::from(version);
     let refused = |error: RulesetError| Lack::Refused(error.to_string());
     let mut set = Ruleset::default()
@@ -45,10 +45,10 @@ pub(super) fn rules(skin: &Skin, version: i32, room: bool) -> Result<Rules, Lack
     }
     let set = Option::<OwnedFd>::from(set);
     let set = set.ok_or_else(|| Lack::Refused("the kernel gave no rules".to_owned()))?;
-    Ok(Rules { set, paths: paths(skin, abi, room)? })
+    Ok(Rules { set, paths: paths(skin, abi, room, given)? })
 }
 
-fn paths(skin: &Skin, abi: ABI, room: bool) -> Result<Vec<(CString, u64)>, Lack> {
+fn paths(skin: &Skin, abi: ABI, room: bool, given: bool) -> Result<Vec<(CString, u64)>, Lack> {
     let all = AccessFs::from_all(abi);
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
     let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
@@ -65,6 +65,9 @@ fn paths(skin: &Skin, abi: ABI, room: bool) -> Result<Vec<(CString, u64)>, Lack>
     open(&skin.run, look | AccessFs::Execute)?;
     open(&skin.write, change)?;
     open(&skin.own, change)?;
+    if given {
+        rules.push((text(Path::new(RUN))?, look.bits()));
+    }
     if room {
         // What the room has of its own; and names, for there are none in it that it mustn't know.
         rules.push((text(Path::new("/"))?, BitFlags::from(AccessFs::ReadDir).bits()));

@@ -20,11 +20,11 @@ use std::ptr;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::wear::Grown;
-use super::{Lack, Skin};
+use super::{Bound, Lack, Skin};
 use crate::clone::Birth;
 use crate::launch::{Launch, Program};
 use act::Thing;
-pub(super) use layout::TMP;
+pub(super) use layout::{RUN, TMP};
 
 /// The user and group that a workload finds itself to be.
 const GUEST: u32 = 1000;
@@ -87,7 +87,7 @@ impl Means {
     /// Makes a room with nothing in it but a program that leaves at once.
     pub(super) fn attempt(&self) -> io::Result<()> {
         let skin = Skin { host_name: "mesh".to_owned(), tmp_mb: 1, ..Skin::default() };
-        let room = Room::plan(&skin, self).map_err(|lack| io::Error::other(lack.to_string()))?;
+        let room = Room::plan(&skin, Vec::new(), self).map_err(|lack| io::Error::other(lack.to_string()))?;
         let (program, null) = (pause::leave()?, std::fs::File::open("/dev/null")?);
         let null = null.as_fd();
         let launch = Launch {
@@ -120,8 +120,8 @@ impl Means {
 
 impl Room {
     /// Lays it out.
-    pub(super) fn plan(skin: &Skin, means: &Means) -> Result<Self, Lack> {
-        let things = layout::things(skin, rustix::process::geteuid().is_root())?;
+    pub(super) fn plan(skin: &Skin, bound: Vec<Bound>, means: &Means) -> Result<Self, Lack> {
+        let things = layout::things(skin, bound, rustix::process::geteuid().is_root())?;
         let lost = |path: &std::path::Path| {
             let path = path.to_owned();
             move |source: rustix::io::Errno| Lack::Path { path, source: source.into() }

@@ -59,6 +59,7 @@ async fn client(dir: &str, logs: &str, script: &str) -> ExitCode {
         logs: PathBuf::from(logs),
         note: "of a client that is gone".to_owned(),
         skin: None,
+        files: Vec::new(),
     };
     keeper.spawn(spawn).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use membrane::{By, Exit, LogStream, Program, Skin, Spawn};
+use membrane::{Bound, By, Exit, LogStream, Program, Skin, Spawn};
 
 use crate::skin::{cannot, skin};
 use crate::support::{Client, Fifo, HARNESS, Nest, kill_dash_nine, process_exists};
@@ -148,5 +148,38 @@ async fn rooms_of_a_killed_keeper_are_closed() {
     let (client, found) = nest.attach().await;
     assert!(found.is_empty());
     assert!(!process_exists(process.pid));
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_given_to_it_alone_and_stand_nowhere_else() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let given = |name: &str, text: &str| {
+        let fd = rustix::fs::memfd_create("given", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::io::write(&fd, text.as_bytes()).unwrap();
+        Bound { name: name.to_owned(), content: fd }
+    };
+    let text = "cat /run/secrets/a /run/config/b/c; stat -c '%a %U' /run/secrets/a
+        (echo x > /run/secrets/a) 2> /dev/null || echo fixed; (rm -f /run/secrets/a) 2> /dev/null || echo kept";
+    let mut spawn = script(&nest, "a", text);
+    spawn.files = vec![given("secrets/a", "of one\n"), given("config/b/c", "of two\n")];
+    client.keeper.spawn(spawn).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(0), "{}", nest.log("a", LogStream::Stderr));
+    assert_eq!(nest.stdout("a"), "of one\nof two\n400 guest\nfixed\nkept\n");
+    for name in ["", "..", "../etc/x", "/etc/x", "a/../../x", "secrets/a/"] {
+        let mut spawn = script(&nest, "b", "exit 0");
+        spawn.files = vec![given("secrets/a", "x"), given(name, "x")];
+        let refused = client.keeper.spawn(spawn).await.unwrap_err().to_string();
+        assert!(refused.contains("called"), "{name}: {refused}");
+    }
+    let mut spawn = script(&nest, "b", "exit 0");
+    spawn.files = vec![given("a", "x")];
+    spawn.skin.iter_mut().for_each(|skin| skin.by = By::Landlock);
+    let refused = client.keeper.spawn(spawn).await.unwrap_err().to_string();
+    assert!(refused.contains("takes namespaces"), "{refused}");
     client.end().await;
 }

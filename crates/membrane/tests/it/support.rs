@@ -62,6 +62,7 @@ impl Nest {
             logs: self.path("logs").join(id),
             note: format!("{{\"note\":\"{id}\"}}"),
             skin: None,
+            files: Vec::new(),
         }
     }
 

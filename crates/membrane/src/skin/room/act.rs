@@ -28,6 +28,10 @@ pub(super) enum Thing {
     Link(CString, CString),
     /// A file or folder of the machine, or of the room itself.
     Tree { from: From, at: CString, may: May },
+    /// A file of what stands in another, for the guest alone.
+    Copy(OwnedFd, CString),
+    /// Nothing is written below it from now on.
+    Fixed(CString),
     /// A file system of its own: its kind, its options.
     System { kind: &'static CStr, options: Vec<(&'static CStr, CString)>, at: CString, may: May },
 }
@@ -112,7 +116,10 @@ pub(super) fn step(things: &[Thing], number: usize) -> String {
         Some(Thing::Folder(path) | Thing::File(path, _) | Thing::Link(path, _)) => {
             format!("put /{} into it", text(path))
         }
-        Some(Thing::Tree { at, .. } | Thing::System { at, .. }) => format!("mount /{} in it", text(at)),
+        Some(Thing::Copy(_, path)) => format!("put /{} into it", text(path)),
+        Some(Thing::Tree { at, .. } | Thing::System { at, .. } | Thing::Fixed(at)) => {
+            format!("mount /{} in it", text(at))
+        }
         None => match number - things.len() {
             0 => "take mounts for its own",
             1 => "become its guest",
@@ -150,6 +157,11 @@ unsafe fn put(root: c_int, thing: &Thing) -> c_int {
                 libc::close(file);
                 if usize::try_from(written) == Ok(bytes.len()) { 0 } else { -1 }
             }
+            Thing::Copy(from, path) => copy(from.as_raw_fd(), root, path),
+            Thing::Fixed(at) => {
+                let tree = open_tree(root, at, libc::O_CLOEXEC);
+                if tree < 0 { tree } else { restrict(tree, 0, May::Keep.attributes() | MOUNT_ATTR_RDONLY) }
+            }
             Thing::Tree { from, at, may } => {
                 let recursive = libc::O_CLOEXEC | OPEN_TREE_CLONE | AT_RECURSIVE;
                 let (tree, optional) = match from {
@@ -166,6 +178,26 @@ unsafe fn put(root: c_int, thing: &Thing) -> c_int {
             Thing::System { kind, options, at, may } => {
                 let mount = system(kind, options, *may);
                 if mount < 0 { mount } else { attach(mount, root, at) }
+            }
+        }
+    }
+}
+
+/// A file that the guest may read and nobody else.
+unsafe fn copy(from: c_int, root: c_int, path: &CStr) -> c_int {
+    // SAFETY: as in `make`.
+    unsafe {
+        let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;
+        let file = libc::openat(root, path.as_ptr(), flags, 0o400);
+        if file < 0 {
+            return file;
+        }
+        let mut offset = 0;
+        loop {
+            match libc::sendfile(file, from, &raw mut offset, 1 << 20) {
+                0 => break libc::close(file),
+                count if count < 0 => break -1,
+                _ => {}
             }
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::act::{self, From, May, Thing};
-use super::{GUEST, Lack, Skin};
+use super::{Bound, GUEST, Lack, Skin};
 
 /// Its folder for what is temporary: in memory, its own.
 pub(in crate::skin) const TMP: &str = "/tmp";
@@ -39,6 +39,8 @@ const MASKED: [&str; 12] = [
 const EMPTIED: [&str; 4] = ["acpi", "asound", "driver", "scsi"];
 /// What of `/proc` can be read and not written.
 const FIXED: [&str; 4] = ["bus", "fs", "irq", "sys"];
+/// Where it finds what is given to it alone.
+pub(in crate::skin) const RUN: &str = "/run";
 /// A folder with nothing in it.
 const EMPTY: &str = "/var/empty";
 
@@ -48,7 +50,7 @@ pub(super) fn root_options() -> Vec<(&'static CStr, CString)> {
 }
 
 /// All of it, in order. `taken`: the machine's trees are taken by us, for a guest that couldn't reach them.
-pub(super) fn things(skin: &Skin, taken: bool) -> Result<Vec<Thing>, Lack> {
+pub(super) fn things(skin: &Skin, bound: Vec<Bound>, taken: bool) -> Result<Vec<Thing>, Lack> {
     let mut layout =
         Layout { things: Vec::new(), made: BTreeSet::new(), mounts: Vec::new(), paths: paths(skin), taken };
     layout.folder(Path::new(EMPTY))?;
@@ -60,6 +62,7 @@ pub(super) fn things(skin: &Skin, taken: bool) -> Result<Vec<Thing>, Lack> {
     for path in TMP_TOO {
         layout.link(Path::new(path), Path::new(TMP))?;
     }
+    layout.bind(bound)?;
     for (path, may) in layout.paths.clone() {
         layout.bring(&path, may)?;
     }
@@ -116,6 +119,30 @@ impl Layout {
             let at = relative(Path::new(&format!("/proc/{name}")))?;
             self.things.push(Thing::Tree { from: From::Room(at.clone()), at, may: May::Read });
         }
+        Ok(())
+    }
+
+    /// What is given to it alone, in memory and fixed.
+    fn bind(&mut self, bound: Vec<Bound>) -> Result<(), Lack> {
+        if bound.is_empty() {
+            return Ok(());
+        }
+        let at = Path::new(RUN);
+        let options = vec![(c"size", c"16m".into()), (c"mode", c"0755".into())];
+        self.system(c"tmpfs", options, at, May::Keep)?;
+        for Bound { name, content } in bound {
+            let path = at.join(&name);
+            let plain = path.components().skip(2).all(|part| matches!(part, Component::Normal(_)));
+            if !plain || !path.starts_with(at) || path == at {
+                return Err(Lack::Refused(format!("a file can't be called {name:?}")));
+            }
+            self.parents(&path)?;
+            if !self.made.insert(path.clone()) {
+                return Err(Lack::Refused(format!("two files are called {name:?}")));
+            }
+            self.things.push(Thing::Copy(content, relative(&path)?));
+        }
+        self.things.push(Thing::Fixed(relative(at)?));
         Ok(())
     }
 
