@@ -8,6 +8,7 @@
 //! here. Nothing here reads a clock, holds a secret key, or starts what it extracted.
 
 mod archive;
+pub mod attest;
 pub mod bounds;
 mod error;
 mod extract;

@@ -69,6 +69,32 @@ impl Spore {
         extract::extract(self, expected, into)
     }
 
+    /// The bytes of the file at `path` under `files/`, if there is one.
+    #[must_use]
+    pub fn file_size(&self, path: &str) -> Option<u64> {
+        self.entry(path).map(|entry| entry.size.into())
+    }
+
+    /// The content of the file at `path` under `files/`, checked; `None` if there is none. It is held in memory whole.
+    pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, SporeError> {
+        let Some(entry) = self.entry(path) else { return Ok(None) };
+        let at = u64::from(entry.offset) + local_header(entry).len() as u64;
+        let mut bytes = vec![0; entry.size as usize];
+        self.file.read_exact_at(&mut bytes, at).map_err(SporeError::Read)?;
+        let found = Digest::of(&bytes);
+        match self.manifest.files.get(path) {
+            Some(expected) if *expected != found => {
+                Err(SporeError::Content { entry: entry.name.clone(), expected: *expected, found })
+            }
+            _ => Ok(Some(bytes)),
+        }
+    }
+
+    fn entry(&self, path: &str) -> Option<&Entry> {
+        let held = self.entries.get(2..)?;
+        held.iter().find(|entry| entry.name.strip_prefix(FILES) == Some(path))
+    }
+
     pub(crate) const fn file(&self) -> &File {
         &self.file
     }
