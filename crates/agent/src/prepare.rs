@@ -10,6 +10,7 @@ use std::time::Duration;
 use cortex::Assignment;
 use genome::{Reach, Transport};
 use membrane::Layers;
+use spore::attest::AttestError;
 use spore::{Extracted, Manifest, Provides, SporeError};
 use types::{PublicKey, Workload};
 
@@ -76,6 +77,7 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let manifest = spore.manifest().clone();
     trusted(&manifest, order.trusts)?;
     matches(&manifest, order.wanted)?;
+    spore.attestations().map_err(|error| unattested(&error))?;
     let (asked, planned) = (&manifest.security.lsm_profile, order.wanted.release.profile.as_deref());
     let confinement = Confinement::of(asked, planned, order.profiles).map_err(Unprepared::Refused)?;
     possible(&confinement, order.layers, &order.wanted.release.reach).map_err(Unprepared::Refused)?;
@@ -137,6 +139,13 @@ fn unprepared(error: &SporeError) -> Unprepared {
             Unprepared::Failed(reason)
         }
         _ => Unprepared::Refused(reason),
+    }
+}
+
+fn unattested(error: &AttestError) -> Unprepared {
+    match error {
+        AttestError::Spore(error) => unprepared(error),
+        AttestError::False { .. } => Unprepared::Refused(format!("failed to {error}")),
     }
 }
 

@@ -20,7 +20,9 @@ struct Grammar<'a> {
 
 impl<'a> Grammar<'a> {
     fn of(command: &'a Command) -> Self {
-        let takes = |arg: &Arg| arg.get_action().takes_values();
+        // What may stand without a value never takes a word from us: it is looked at as any other.
+        let may_be_bare = |arg: &Arg| arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+        let takes = |arg: &Arg| arg.get_action().takes_values() && !may_be_bare(arg);
         let mut long = BTreeMap::new();
         let mut short = BTreeMap::new();
         for arg in command.get_arguments() {

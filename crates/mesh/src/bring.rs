@@ -12,7 +12,7 @@ use crate::commands::deploy::{Program, is_program};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::identity::Tree;
-use crate::packing::{self, Contents};
+use crate::packing::{self, Attest, Contents};
 use crate::plans::{Settings, Wish};
 use crate::{publisher, target, wish};
 
@@ -45,6 +45,7 @@ pub async fn to_mesh(
 pub async fn send(client: &Client, path: &Path, settings: Settings) -> Result<Wish, Failure> {
     let spore = target::open(path)?;
     spore.verify(None).map_err(|e| target::about(path, e))?;
+    target::attestations(path, &spore)?;
     let manifest: Manifest = spore.manifest().clone();
     let file =
         File::open(path).map_err(|e| Failure::new(format_args!("failed to open {}: {e}", path.display())))?;
@@ -109,7 +110,8 @@ fn pack(
         None => {}
     }
     let key = publisher::load(context, program.key.as_deref())?;
-    let contents = Contents { binary: path.to_owned(), files: program.files.clone(), created_at };
+    let (files, attest) = (program.files.clone(), Attest::default());
+    let contents = Contents { binary: path.to_owned(), files, created_at, attest };
     let (packed, _) = packing::pack(&template, &contents, &key, dir)?;
     Ok((packed, template.name().clone()))
 }

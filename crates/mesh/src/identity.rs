@@ -118,7 +118,14 @@ fn commit(folder: &Path) -> (String, Commit, Option<Timestamp>) {
     (sha[..7].to_owned(), commit, committed_at(folder))
 }
 
-fn git(folder: &Path, args: &[&str]) -> Option<String> {
+/// The whole name of a tree's commit, if it has one, and how far the tree is that commit.
+pub fn tree(folder: &Path) -> (Option<String>, Commit) {
+    let sha = git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"]).filter(|sha| sha.len() >= 40);
+    (sha, commit(folder).1)
+}
+
+/// What git says, if it says anything.
+pub fn git(folder: &Path, args: &[&str]) -> Option<String> {
     let output = Command::new("git").arg("-C").arg(folder).args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

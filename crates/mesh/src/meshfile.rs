@@ -9,6 +9,7 @@ use types::AppName;
 
 use crate::failure::Failure;
 use crate::listen::Listen;
+use crate::packing::Bill;
 use crate::span::Span;
 
 /// The name that is looked for when none is given.
@@ -57,6 +58,8 @@ pub struct App {
     pub binary: PathBuf,
     /// A folder that comes with it.
     pub files: Option<PathBuf>,
+    /// Pack an SBOM: `true` makes one, a text names one that was made.
+    pub sbom: Option<Sbom>,
     /// How many replicas.
     pub instances: Option<u32>,
     /// The fewest replicas, instead of `instances`.
@@ -89,6 +92,16 @@ pub struct App {
     pub budget: Option<Budget>,
 }
 
+/// Whether an SBOM is packed, and which.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Sbom {
+    /// Whether one is made.
+    Made(bool),
+    /// One that was made.
+    Given(PathBuf),
+}
+
 /// What an app may hold at once; what is left out is not capped.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +112,16 @@ pub struct Budget {
     pub cpu_milli: Option<u64>,
     /// MiB.
     pub memory_mb: Option<u64>,
+}
+
+impl Sbom {
+    /// What is to be packed, for a mesh.toml in `folder`.
+    pub fn within(&self, folder: &Path) -> Option<Bill> {
+        match self {
+            Self::Made(made) => made.then_some(Bill::Made),
+            Self::Given(path) => Some(Bill::Given(folder.join(path))),
+        }
+    }
 }
 
 impl MeshFile {

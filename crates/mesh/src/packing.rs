@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use spore::attest::Provenance;
 use spore::{Identity, PackError, Packed, Source, Template};
 use types::{Signer, Timestamp};
 
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::identity::committed_at;
+use crate::{provenance, sbom};
 
 /// Reads a manifest that is to be packed.
 pub fn template(path: &Path) -> Result<Template, Failure> {
@@ -31,6 +33,26 @@ pub struct Contents {
     pub files: Option<PathBuf>,
     /// What the manifest will state; `None` takes it from the sources.
     pub created_at: Option<Timestamp>,
+    /// What the spore says of itself.
+    pub attest: Attest,
+}
+
+/// What a spore is to say of itself.
+#[derive(Debug, Default)]
+pub struct Attest {
+    /// What it is made of.
+    pub sbom: Option<Bill>,
+    /// From what it was built, by this builder.
+    pub provenance: Option<String>,
+}
+
+/// Where an SBOM comes from.
+#[derive(Debug, Clone)]
+pub enum Bill {
+    /// It is made of what stands beside the program.
+    Made,
+    /// Somebody made it.
+    Given(PathBuf),
 }
 
 /// Packs into `{dir}/{name}-{version}.spore`; an older file of that name is replaced at once.
@@ -40,11 +62,12 @@ pub fn pack(
     signer: &dyn Signer,
     dir: &Path,
 ) -> Result<(PathBuf, Packed), Failure> {
-    let source = Source {
+    let mut source = Source {
         binary: &contents.binary,
         files: contents.files.as_deref().map(walk).transpose()?.unwrap_or_default(),
         created_at: created_at(contents)?,
     };
+    let scratch = attest(template, contents, &mut source, signer)?;
     fs::create_dir_all(dir)
         .map_err(|e| Failure::new(format_args!("failed to create {}: {e}", dir.display())))?;
     let path = dir.join(format!("{}-{}.spore", template.name(), file_part(template.version())));
@@ -58,7 +81,56 @@ pub fn pack(
         })
         .and_then(|packed| fs::rename(&temporary, &path).map(|()| packed).map_err(unwritten))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    drop(scratch);
     Ok((path, packed))
+}
+
+/// Adds what the spore says of itself to its files; they lie in the folder that is returned.
+fn attest(
+    template: &Template,
+    contents: &Contents,
+    source: &mut Source<'_>,
+    signer: &dyn Signer,
+) -> Result<Option<tempfile::TempDir>, Failure> {
+    let Attest { sbom, provenance } = &contents.attest;
+    if sbom.is_none() && provenance.is_none() {
+        return Ok(None);
+    }
+    let binary = sbom::digest(&contents.binary)?;
+    let mut made = Vec::new();
+    if let Some(bill) = sbom {
+        let bytes = match bill {
+            Bill::Given(path) => sbom::given(path)?,
+            Bill::Made => {
+                let found = sbom::find(template, &contents.binary, contents.files.as_deref())?;
+                let files = sbom::digests(&source.files)?;
+                let about = sbom::About { template, binary, files: &files, created_at: source.created_at };
+                sbom::document(&about, &found)?
+            }
+        };
+        made.push((spore::attest::SBOM, bytes));
+    }
+    if let Some(builder) = provenance {
+        let folder = beside(&contents.binary);
+        let named = (template.name().as_str(), template.version());
+        let predicate = provenance::predicate(folder, named, builder, source.created_at)?;
+        let sealed = Provenance::seal(template.command(), &binary, &predicate, signer);
+        let bytes = sealed.map_err(|e| Failure::new(format_args!("failed to sign the provenance: {e}")))?;
+        made.push((spore::attest::PROVENANCE, bytes));
+    }
+    let failed = |e| Failure::new(format_args!("failed to write down what the spore says of itself: {e}"));
+    let scratch = tempfile::tempdir().map_err(failed)?;
+    for (at, (name, bytes)) in made.into_iter().enumerate() {
+        let path = scratch.path().join(at.to_string());
+        fs::write(&path, bytes).map_err(failed)?;
+        source.files.push((name.to_owned(), path));
+    }
+    Ok(Some(scratch))
+}
+
+/// The folder that a file lies in.
+fn beside(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// `latest` names nothing: outside development it is refused.
@@ -79,8 +151,7 @@ fn created_at(contents: &Contents) -> Result<Timestamp, Failure> {
             Failure::usage(format_args!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds"))
         });
     }
-    let folder = contents.binary.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Some(known) = contents.created_at.or_else(|| committed_at(folder)) {
+    if let Some(known) = contents.created_at.or_else(|| committed_at(beside(&contents.binary))) {
         return Ok(known);
     }
     let modified = fs::metadata(&contents.binary).and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::identity::{Commit, Tree};
 use crate::meshfile::{App, MeshFile};
-use crate::packing::{self, Contents};
+use crate::packing::{self, Attest, Contents};
 
 /// Says which version `app` gets; what is wrong with it is said once for each text.
 pub fn stamp(file: &MeshFile, name: &AppName, app: &App) -> Result<(Template, Tree), Failure> {
@@ -30,14 +30,14 @@ pub fn stamp(file: &MeshFile, name: &AppName, app: &App) -> Result<(Template, Tr
     Ok((template, tree))
 }
 
-/// Builds and packs it into `out`; where its .spore file is.
+/// Builds and packs it into `out`, saying from what it was built if a builder is named; where its .spore file is.
 pub async fn make(
     context: &Context,
     file: &MeshFile,
     app: &App,
     (template, tree): (&Template, &Tree),
     key: &SecretKey,
-    out: &Path,
+    (out, provenance): (&Path, Option<&str>),
 ) -> Result<PathBuf, Failure> {
     if let Some(command) = &app.build {
         builder::build(context, template.name().as_str(), command, &file.folder).await?;
@@ -46,6 +46,10 @@ pub async fn make(
         binary: file.folder.join(&app.binary),
         files: app.files.as_ref().map(|files| file.folder.join(files)),
         created_at: tree.committed_at,
+        attest: Attest {
+            sbom: app.sbom.as_ref().and_then(|sbom| sbom.within(&file.folder)),
+            provenance: provenance.map(str::to_owned),
+        },
     };
     if !contents.binary.is_file() {
         let hint = if app.build.is_some() {

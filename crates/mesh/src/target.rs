@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use repo::Repo;
 use spore::Spore;
+use spore::attest::{AttestError, Attestations};
 use types::Digest;
 
 use crate::context::Context;
@@ -58,6 +59,14 @@ pub fn about(path: &Path, error: spore::SporeError) -> Failure {
     let mut failure = Failure::from(error);
     failure.error = format!("{}: {}", path.display(), failure.error);
     failure
+}
+
+/// What a spore says of itself; whatever of it is false is a refusal.
+pub fn attestations(path: &Path, spore: &Spore) -> Result<Attestations, Failure> {
+    spore.attestations().map_err(|error| match error {
+        AttestError::Spore(error) => about(path, error),
+        error => Failure::new(format_args!("{}: failed to {error}", path.display())).code(Code::Refused),
+    })
 }
 
 /// The repo of `--repo`, or of the state.

@@ -26,6 +26,7 @@ mod template;
 pub use archive::FormatError;
 pub use error::{PackError, SporeError};
 pub use extract::Extracted;
+pub use hash::digest_of;
 pub use identity::{Identity, identity};
 pub use manifest::{Health, Kind, Manifest, ManifestError, Provides, Security, Slo};
 pub use open::{Spore, open};

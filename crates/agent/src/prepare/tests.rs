@@ -224,3 +224,29 @@ fn how_health_is_asked_follows_from_what_is_offered() {
         assert_eq!(fixture.prepare(&fixture.wanted(), true).unwrap().facts().check, Some(expected));
     }
 }
+
+#[test]
+fn a_false_word_about_where_it_comes_from_is_refused_before_anything_is_written() {
+    let fixture = fixture(|_| ());
+    let keys = soul::KeyStore::open(&fixture.dir.path().join("keys")).unwrap();
+    let key = Key(keys.ensure("publisher").unwrap().0);
+    let binary = fixture.dir.path().join("binary");
+    let wanted_of = |about: &[u8]| {
+        let sealed =
+            spore::attest::Provenance::seal("billing", &Digest::of(about), &json!({}), &key).unwrap();
+        let word = fixture.dir.path().join("word");
+        std::fs::write(&word, sealed).unwrap();
+        let files = vec![(spore::attest::PROVENANCE.to_owned(), word)];
+        let template = Template::from_slice(&serde_json::to_vec(&template()).unwrap()).unwrap();
+        let source = Source { binary: &binary, files, created_at: Timestamp::from_secs(1) };
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        pack(&template, &source, &key, &mut bytes).unwrap();
+        let mut wanted = fixture.wanted();
+        wanted.release.digest = fixture.repo.put(bytes.into_inner().as_slice()).unwrap().0;
+        wanted
+    };
+    let reason = refused(fixture.prepare(&wanted_of(b"another program"), true));
+    assert!(reason.contains("files/attest/provenance.dsse.json: it is about"), "{reason}");
+    assert!(fixture.left_nothing());
+    fixture.prepare(&wanted_of(b"#!/bin/sh\n"), true).unwrap();
+}

@@ -9,8 +9,8 @@ use types::Signer as _;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::packing::{self, Contents};
-use crate::publisher;
+use crate::packing::{self, Attest, Bill, Contents};
+use crate::{provenance, publisher};
 
 /// Pack a binary and its manifest into a signed spore.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,15 @@ pub struct Args {
     /// A folder that comes with it, as files/ beside the program
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
+    /// Pack an SBOM (CycloneDX): this file, or one that is made of what stands beside the binary
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    sbom: Option<Option<PathBuf>>,
+    /// Pack from which commit of which repository it was built, signed
+    #[arg(long)]
+    provenance: bool,
+    /// Who builds it, as its provenance says
+    #[arg(long, value_name = "URI", default_value = provenance::BUILDER, value_parser = provenance::builder)]
+    builder: String,
     /// Where the .spore file goes
     #[arg(long, value_name = "DIR", default_value = "./out")]
     out: PathBuf,
@@ -61,7 +70,11 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             .warn("the version \"latest\" is for development only: publish, release and deploy refuse it");
     }
     let key = publisher::load(context, args.key.as_deref())?;
-    let contents = Contents { binary: args.binary, files: args.files, created_at: None };
+    let attest = Attest {
+        sbom: args.sbom.map(|file| file.map_or(Bill::Made, Bill::Given)),
+        provenance: args.provenance.then_some(args.builder),
+    };
+    let contents = Contents { binary: args.binary, files: args.files, created_at: None, attest };
     let (path, packed) = packing::pack(&template, &contents, &key, &args.out)?;
     let built = Built {
         path,

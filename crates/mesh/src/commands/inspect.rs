@@ -1,10 +1,12 @@
-//! `mesh inspect`: what a spore is and who signed it. Its manifest's signature is checked; its content is not read.
+//! `mesh inspect`: what a spore is and who signed it. Its manifest's signature is checked, and what it says of
+//! itself; the rest of its content is not read.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 use soul::TrustStore;
 use spore::Manifest;
+use spore::attest::Attestations;
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -33,12 +35,13 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         return Ok(Code::Ok);
     }
     let trusted = TrustStore::open(&context.paths()?.trust())?.trusts(&manifest.public_key)?;
-    context.out.line(describe(manifest, found.spore.size(), trusted))?;
+    let attested = target::attestations(&found.path, &found.spore)?;
+    context.out.line(describe(manifest, found.spore.size(), trusted, &attested))?;
     Ok(Code::Ok)
 }
 
 /// The manifest as lines of `field value`.
-fn describe(manifest: &Manifest, bytes: u64, trusted: bool) -> String {
+fn describe(manifest: &Manifest, bytes: u64, trusted: bool, attested: &Attestations) -> String {
     let known = if trusted { "trusted here" } else { "not trusted here" };
     let mut rows = vec![
         ("name", manifest.name.to_string()),
@@ -60,6 +63,7 @@ fn describe(manifest: &Manifest, bytes: u64, trusted: bool) -> String {
         ("publisher", format!("{} ({known})", manifest.public_key.fingerprint())),
         ("size", format!("{bytes} bytes")),
     ];
+    rows.extend(text_of_attestations(attested));
     for (path, digest) in &manifest.files {
         rows.push(("file", format!("{path} {}", digest.short())));
     }
@@ -70,6 +74,21 @@ fn describe(manifest: &Manifest, bytes: u64, trusted: bool) -> String {
 fn text_of_security(manifest: &Manifest) -> String {
     let read_only = if manifest.security.read_only_fs { ", read-only file system" } else { "" };
     format!("{}{read_only}", manifest.security.lsm_profile)
+}
+
+/// What it says of itself: as much as it takes to see whether it is what was meant.
+fn text_of_attestations(attested: &Attestations) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(sbom) = &attested.sbom {
+        let version = sbom.document["specVersion"].as_str().unwrap_or_default();
+        rows.push(("sbom", format!("CycloneDX {version}, {} components", sbom.components.len())));
+    }
+    if let Some(provenance) = &attested.provenance {
+        rows.push(("source", provenance.source().unwrap_or_default().to_owned()));
+        rows.push(("commit", provenance.commit().unwrap_or_default().to_owned()));
+        rows.push(("builder", provenance.builder().unwrap_or_default().to_owned()));
+    }
+    rows
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

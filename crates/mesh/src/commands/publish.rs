@@ -63,6 +63,7 @@ pub async fn store(
         || File::open(path).map_err(|e| Failure::new(format_args!("failed to open {}: {e}", path.display())));
     let spore = target::open(path)?;
     spore.verify(None).map_err(|e| target::about(path, e))?;
+    target::attestations(path, &spore)?;
     packing::refuse_latest(&spore.manifest().version)?;
     if let Some(dir) = repo {
         return Ok(Repo::open(dir)?.put(open()?)?);

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::meshfile::{self, MeshFile};
-use crate::{publisher, recipe, signals};
+use crate::{provenance, publisher, recipe, signals};
 
 /// Build and pack what a mesh.toml describes with its immutable version, and publish it.
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,9 @@ pub struct Args {
     /// Sign with this key of yours, or key file [default: the file's, else the development key]
     #[arg(long, value_name = "NAME|FILE")]
     key: Option<String>,
+    /// Who builds it, as its provenance says
+    #[arg(long, value_name = "URI", default_value = provenance::BUILDER, value_parser = provenance::builder)]
+    builder: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -74,7 +77,8 @@ async fn release(context: &Context, args: Args) -> Result<Code, Failure> {
         if let Some(warning) = tree.warning().filter(|w| warned.insert(w.clone())) {
             context.out.warn(warning);
         }
-        let made = recipe::make(context, &file, app, (&template, &tree), &key, &args.out).await?;
+        let out = (&*args.out, Some(args.builder.as_str()));
+        let made = recipe::make(context, &file, app, (&template, &tree), &key, out).await?;
         let (digest, path) = publish::store(context, &made, args.repo.as_deref()).await?;
         context.out.note(format_args!("released {name} {} to {}", tree.tag, path.display()));
         if !args.json {

@@ -131,7 +131,7 @@ async fn deploy(
     let mut wants = Vec::new();
     for Stamped { app, template, tree } in apps {
         let name = template.name();
-        let made = recipe::make(context, file, app, (template, tree), key, scratch.path()).await?;
+        let made = recipe::make(context, file, app, (template, tree), key, (scratch.path(), None)).await?;
         let wish = bring::send(operator.client(), &made, settings(file, app)).await?;
         set_budget(&operator, name, app).await?;
         let edit = |at: &PlanAt| Ok(plans::deploy(at, &wish, warmup));

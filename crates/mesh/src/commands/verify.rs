@@ -35,12 +35,15 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let found = target::find(context, &args.spore, args.repo.as_deref())?;
     let expected = args.digest.or(found.digest);
     found.spore.verify(expected.as_ref()).map_err(|e| target::about(&found.path, e))?;
+    let attested = target::attestations(&found.path, &found.spore)?;
     let manifest = found.spore.manifest();
     let trusted = TrustStore::open(&context.paths()?.trust())?.trusts(&manifest.public_key)?;
     if args.json {
         context.out.json(&json!({
             "path": found.path, "name": manifest.name, "version": manifest.version, "intact": true,
             "public_key": manifest.public_key, "fingerprint": manifest.public_key.fingerprint(), "trusted": trusted,
+            "sbom": attested.sbom.is_some(),
+            "provenance": attested.provenance.map(|provenance| provenance.predicate),
         }))?;
     } else {
         let known = if trusted { "trusted" } else { "not trusted here" };

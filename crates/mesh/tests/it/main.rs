@@ -18,6 +18,7 @@ mod release;
 mod repo;
 mod run;
 mod service;
+mod supply;
 mod support;
 mod takeover;
 mod tls;
