@@ -17,7 +17,7 @@ use types::{AppName, Digest, NodeName, ReplicaName, Signer, Timestamp};
 
 use crate::core::Timing;
 use crate::shell::{Command, Shell};
-use crate::{Planner, Ports, Witness};
+use crate::{Admission, Planner, Ports, Witness};
 
 /// What an agent is.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Deps {
     pub repo: Repo,
     /// Whom this machine trusts, besides whom the mesh does.
     pub trust: Arc<TrustStore>,
+    /// What operators' rules say.
+    pub admission: Arc<dyn Admission>,
     /// The node's key.
     pub signer: Arc<dyn Signer + Send + Sync>,
     /// The requests that are open on replicas.

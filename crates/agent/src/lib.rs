@@ -4,6 +4,7 @@
 //! it ([`Agent`]) pulls, verifies, extracts, probes and asks the keeper to launch, and reports back. Neither
 //! places work: which slots this node runs is the planner's answer, the same on every node.
 
+mod admission;
 mod agent;
 mod core;
 mod environment;
@@ -17,6 +18,7 @@ mod retire;
 mod shell;
 mod witness;
 
+pub use admission::{Admission, Anything, Candidate};
 pub use agent::{Agent, AgentHandle, Arrivals, BoxFuture, Config, Deps, StartError, Traffic};
 pub use core::{
     Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,

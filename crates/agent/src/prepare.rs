@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cortex::Assignment;
-use genome::{Reach, Transport};
+use genome::{Node, Reach, Transport};
 use membrane::Layers;
-use spore::attest::AttestError;
+use spore::attest::{AttestError, Attestations};
 use spore::{Extracted, Manifest, Provides, SporeError};
 use types::{PublicKey, Workload};
 
+use crate::admission::{Admission, Candidate};
 use crate::core::{Check, Facts, Unprepared};
 use crate::profile::Confinement;
 
@@ -25,6 +26,9 @@ pub(crate) struct Order<'a> {
     pub wanted: &'a Assignment,
     pub repo: &'a repo::Repo,
     pub trusts: &'a Trusts,
+    pub admission: &'a dyn Admission,
+    /// The node that it is for.
+    pub node: &'a Node,
     /// The folder to extract into; what is left there of an earlier launch is removed.
     pub into: &'a Path,
     /// The `PATH` in which interpreters are looked for.
@@ -77,7 +81,8 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let manifest = spore.manifest().clone();
     trusted(&manifest, order.trusts)?;
     matches(&manifest, order.wanted)?;
-    spore.attestations().map_err(|error| unattested(&error))?;
+    let attestations = spore.attestations().map_err(|error| unattested(&error))?;
+    admitted(order, &manifest, &attestations)?;
     let (asked, planned) = (&manifest.security.lsm_profile, order.wanted.release.profile.as_deref());
     let confinement = Confinement::of(asked, planned, order.profiles).map_err(Unprepared::Refused)?;
     possible(&confinement, order.layers, &order.wanted.release.reach).map_err(Unprepared::Refused)?;
@@ -161,6 +166,17 @@ fn trusted(manifest: &Manifest, trusts: &Trusts) -> Result<(), Unprepared> {
             key.fingerprint(),
         ))),
         Err(reason) => Err(Unprepared::Failed(reason)),
+    }
+}
+
+/// The rules are asked last of all that is asked without writing: whoever writes them may rely on the rest.
+fn admitted(order: &Order, manifest: &Manifest, attestations: &Attestations) -> Result<(), Unprepared> {
+    let Assignment { app, release, .. } = order.wanted;
+    let candidate = Candidate { app, digest: &release.digest, manifest, attestations, node: order.node };
+    match order.admission.reasons(&candidate) {
+        Ok(reasons) if reasons.is_empty() => Ok(()),
+        Ok(reasons) => Err(Unprepared::Refused(format!("denied by policy: {}", reasons.join("; ")))),
+        Err(why) => Err(Unprepared::Failed(format!("denied, since the policies can't be asked: {why}"))),
     }
 }
 

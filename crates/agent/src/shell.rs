@@ -58,6 +58,17 @@ struct Held {
     port: Option<u16>,
 }
 
+/// What a refusal may be based on.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Grounds {
+    /// Whose spores may run.
+    trusted: Vec<PublicKey>,
+    /// The records of the rules that hold.
+    policies: Vec<Digest>,
+    /// The records of plans that say something of their apps.
+    labelled: Vec<Digest>,
+}
+
 pub(crate) struct Shell {
     config: Arc<Config>,
     deps: Deps,
@@ -79,8 +90,8 @@ pub(crate) struct Shell {
     probes: BTreeMap<LaunchId, AbortHandle>,
     /// How many preparations were begun and have not reported.
     preparing: u32,
-    /// Whom the trust store trusted when it was last looked at: never later than what a refusal was based on.
-    trusted: Vec<PublicKey>,
+    /// What a refusal may be based on, as it was when it was last looked at: never later than the refusal.
+    grounds: Grounds,
     /// When it is looked at next, if a replica waits for it.
     trust_at: Instant,
     /// What the core was last told; nothing before it was told that nothing is wanted.
@@ -114,7 +125,7 @@ impl Shell {
             drains: BTreeMap::new(),
             probes: BTreeMap::new(),
             preparing: 0,
-            trusted: Vec::new(),
+            grounds: Grounds::default(),
             trust_at: began,
             world: None,
             stopping: None,

@@ -34,6 +34,8 @@ pub enum Kind {
     Revoke,
     /// `drain`: a node that gets no new work ([`genome::Drain`]).
     Drain,
+    /// `policy`: a rule over what may run ([`genome::Policy`]).
+    Policy,
     /// A kind of a later version: carried, not understood.
     Other(OtherKind),
 }
@@ -64,6 +66,7 @@ impl Kind {
             Self::Member => "member",
             Self::Revoke => "revoke",
             Self::Drain => "drain",
+            Self::Policy => "policy",
             Self::Other(other) => &other.0,
         }
     }
@@ -71,7 +74,7 @@ impl Kind {
     /// Whether operators write it; `None` for a kind this version doesn't know.
     pub(crate) const fn is_operators(&self) -> Option<bool> {
         match self {
-            Self::Plan | Self::Budget | Self::Trust | Self::Drain => Some(true),
+            Self::Plan | Self::Budget | Self::Trust | Self::Drain | Self::Policy => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
             Self::Endpoint | Self::Node | Self::Observed | Self::Member => Some(false),
             Self::Other(_) => None,
@@ -115,6 +118,7 @@ impl FromStr for Kind {
             "member" => Self::Member,
             "revoke" => Self::Revoke,
             "drain" => Self::Drain,
+            "policy" => Self::Policy,
             other if is_kind(other) => Self::Other(OtherKind(other.into())),
             _ => return Err(KindError(text.chars().take(80).collect())),
         })

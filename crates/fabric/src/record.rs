@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use genome::{Budget, Drain, Issuer, Operator, Plan, Revoke, RootChange, Trust};
+use genome::{Budget, Drain, Issuer, Operator, Plan, Policy, Revoke, RootChange, Trust};
 use types::{Digest, PublicKey, Signature, Signer, Timestamp};
 
 use crate::{Draft, DraftError, Key, Kind, MeshId, Order, Owner, Rank, RecordName, WireError, wire};
@@ -113,6 +113,18 @@ impl Record {
         drain.validate()?;
         let name = RecordName::of_node(&drain.node_id);
         Draft::of_operator(mesh, Kind::Drain, name, generation).value(drain)?.sign(signer)
+    }
+
+    /// A rule over what may run; `signer` is an operator.
+    pub fn policy(
+        mesh: MeshId,
+        generation: u64,
+        policy: &Policy,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        policy.validate()?;
+        let name = RecordName::of_app(&policy.name);
+        Draft::of_operator(mesh, Kind::Policy, name, generation).value(policy)?.sign(signer)
     }
 
     /// The removal of what an operator wrote under `name`, in the default namespace.

@@ -5,8 +5,8 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Revoke, RootChange,
-    Trust,
+    Budget, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
+    RootChange, Trust,
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, json};
 
@@ -30,6 +30,7 @@ pub(crate) enum Value {
     Member(Arc<Membership>),
     Revoke(Arc<Revoke>),
     Drain(Arc<Drain>),
+    Policy(Arc<Policy>),
     /// Of a kind that this version carries without understanding it.
     Unknown,
     /// Nothing any more.
@@ -128,6 +129,11 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_node(&drain.node_id))?;
             Ok(Value::Drain(drain.into()))
         }
+        Kind::Policy => {
+            let policy: Policy = parse(payload, Policy::validate)?;
+            named(key, &RecordName::of_app(&policy.name))?;
+            Ok(Value::Policy(policy.into()))
+        }
         _ => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
     }
 }
@@ -161,7 +167,9 @@ fn check_removal(key: &Key) -> Result<(), String> {
         Owner::Operator => None,
     };
     let expected = match (&key.kind, node) {
-        (Kind::Plan | Kind::Budget, _) => AppName::new(next()).ok().map(|app| RecordName::of_app(&app)),
+        (Kind::Plan | Kind::Budget | Kind::Policy, _) => {
+            AppName::new(next()).ok().map(|app| RecordName::of_app(&app))
+        }
         (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
         (Kind::Observed, Some(node)) => {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genome::{Budget, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Revoke, Trust};
+use genome::{Budget, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Policy, Revoke, Trust};
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName};
 
 use crate::value::Value;
@@ -54,6 +54,8 @@ pub struct View {
     pub revoked: Arc<BTreeMap<PublicKey, Entry<Revoke>>>,
     /// The nodes that get no new work.
     pub drains: Arc<BTreeMap<NodeName, Entry<Drain>>>,
+    /// The rules over what may run, by name.
+    pub policies: Arc<BTreeMap<AppName, Entry<Policy>>>,
     endpoints: Arc<BTreeMap<AppName, Arc<OfApp>>>,
 }
 
@@ -117,6 +119,7 @@ impl View {
             Value::Member(of) => drop(Arc::make_mut(&mut self.members).remove(&of.member.name)),
             Value::Revoke(revoke) => drop(Arc::make_mut(&mut self.revoked).remove(&revoke.public_key)),
             Value::Drain(drain) => drop(Arc::make_mut(&mut self.drains).remove(&drain.node_id)),
+            Value::Policy(policy) => drop(Arc::make_mut(&mut self.policies).remove(&policy.name)),
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }
     }
@@ -158,6 +161,9 @@ impl View {
             }
             Value::Drain(drain) => {
                 Arc::make_mut(&mut self.drains).insert(drain.node_id.clone(), entry(new, drain));
+            }
+            Value::Policy(policy) => {
+                Arc::make_mut(&mut self.policies).insert(policy.name.clone(), entry(new, policy));
             }
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }

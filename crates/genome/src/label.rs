@@ -83,7 +83,7 @@ pub(crate) fn validate_constraints(constraints: &BTreeMap<String, String>) -> Re
     Constraint::all(constraints).try_for_each(|constraint| constraint.validate())
 }
 
-/// Whether a node can have these labels. Some are the machine's own (`host`), so any text goes that is no flood.
+/// Whether a node or a plan can have these labels. Some are the machine's own (`host`), so any text goes that is no flood.
 pub(crate) fn validate_labels(labels: &BTreeMap<String, String>) -> Result<(), Invalid> {
     if labels.len() > MAX_COUNT {
         return Err(Invalid::new("labels", format!("more than {MAX_COUNT}")));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use types::{AppName, Digest, Nutrients, Workload};
 
 use crate::Invalid;
-use crate::label::validate_constraints;
+use crate::label::{validate_constraints, validate_labels};
 use crate::reach::{MAX_REACH, Reach};
 
 /// The most replicas one plan may ask for.
@@ -45,6 +45,9 @@ pub struct Plan {
     /// `no` for any but this one, or none at all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub constraints: BTreeMap<String, String>,
+    /// What people and policies say of it, such as `owner`; it changes nothing that runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What ran before, and runs again when this release fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
@@ -124,6 +127,7 @@ impl Plan {
             grace_ms: default_grace(),
             rollout: Rollout::default(),
             constraints: BTreeMap::new(),
+            labels: BTreeMap::new(),
             previous: None,
         }
     }
@@ -154,6 +158,7 @@ impl Plan {
             }
         }
         validate_constraints(&self.constraints)?;
+        validate_labels(&self.labels)?;
         self.rollout.validate(&self.release)?;
         self.release.validate()
     }

@@ -3,7 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    Budget, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Revoke, RootChange, Trust,
+    Budget, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke, RootChange,
+    Trust,
 };
 
 /// Every kind's name and schema.
@@ -22,5 +23,6 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("member", schema_for!(Member)),
         ("revoke", schema_for!(Revoke)),
         ("drain", schema_for!(Drain)),
+        ("policy", schema_for!(Policy)),
     ]
 }

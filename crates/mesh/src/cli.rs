@@ -105,6 +105,8 @@ pub enum Command {
     Keys(c::keys::Args),
     /// Say whose spores may run here
     Trust(c::trust::Args),
+    /// Say what must hold before a spore may start, in Rego
+    Policy(c::policy::Args),
 
     /// Deploy a spore, a digest or a plain binary, and show its rollout
     Deploy(Box<c::deploy::Args>),

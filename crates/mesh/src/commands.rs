@@ -23,6 +23,7 @@ pub mod net;
 pub mod node;
 pub mod nodes;
 pub mod operators;
+pub mod policy;
 pub mod ps;
 pub mod publish;
 pub mod quarantine;
@@ -67,6 +68,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Repo(args) => repo::run(context, args),
         Command::Keys(args) => keys::run(context, args),
         Command::Trust(args) => trust::run(context, args),
+        Command::Policy(args) => policy::run(context, args),
         Command::Deploy(args) => deploy::run(context, *args),
         Command::Rollback(args) => rollback::run(context, args),
         Command::Scale(args) => scale::run(context, args),

@@ -66,6 +66,12 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Before anything else: it stays small, and leaves its parent while it has one thread only.
         return membrane::keeper_main(Path::new(dir));
     }
+    if let [_, worker] = &argv[..]
+        && worker == mycelium::admission::WORKER
+    {
+        // Nothing of this program's own has to do with what it evaluates.
+        return policy::worker();
+    }
     if init::is_needed() {
         // Without /proc it can't find itself, and does without.
         match init::run(&argv) {

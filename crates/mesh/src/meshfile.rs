@@ -82,6 +82,8 @@ pub struct App {
     /// What it may connect to besides its node's edge: `tcp:5432`, `udp:10.0.0.2:53`.
     #[serde(default)]
     pub reach: Option<Vec<Reach>>,
+    /// What policies and people may ask of it, such as `owner`.
+    pub labels: Option<BTreeMap<String, String>>,
     /// So many nodes may fail before all go back to the release before.
     pub max_failed: Option<u32>,
     /// So many replicas try a new release before the others.
@@ -149,6 +151,9 @@ impl MeshFile {
         }
         for (name, app) in &file.app {
             app.replicas().map_err(|problem| format!("[app.{name}] {problem}"))?;
+            for (label, value) in app.labels.iter().flatten() {
+                genome::check_label(label, value).map_err(|problem| format!("[app.{name}] {problem}"))?;
+            }
             for constraint in app.constraints.iter().flat_map(Constraint::all) {
                 constraint.validate().map_err(|problem| format!("[app.{name}] {problem}"))?;
             }

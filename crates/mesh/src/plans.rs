@@ -49,6 +49,8 @@ pub struct Settings {
     pub profile: Option<String>,
     /// What it may connect to besides its node's edge.
     pub reach: Option<Vec<Reach>>,
+    /// What is said of it.
+    pub labels: Option<BTreeMap<String, String>>,
     /// How many nodes may fail before all fall back.
     pub max_failed: Option<u32>,
     /// How many slots try a release before the others.
@@ -117,6 +119,7 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
     plan.warmup_ms = settings.warmup.map_or(plan.warmup_ms, Span::millis);
     plan.grace_ms = settings.grace.map_or(plan.grace_ms, Span::millis);
     plan.constraints = settings.constraints.clone().unwrap_or(plan.constraints);
+    plan.labels = settings.labels.clone().unwrap_or(plan.labels);
     plan.rollout = Rollout {
         max_failed: settings.max_failed.unwrap_or(plan.rollout.max_failed),
         canary: settings.canary.or(plan.rollout.canary),

@@ -7,8 +7,8 @@ mod openapi;
 mod types;
 
 pub use mesh::{
-    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
-    TicketMade, TicketStatus, TicketWish, Written,
+    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus, Pong, RecordAt,
+    RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;
 pub use types::{

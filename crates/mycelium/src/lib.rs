@@ -4,6 +4,7 @@
 //! keys, the route table of the edge, the events on disk. It never prints and never exits; the CLI does.
 
 mod admin;
+pub mod admission;
 pub mod api;
 mod app;
 mod body;

@@ -7,12 +7,19 @@ use tempfile::TempDir;
 use types::{AppName, Digest, Nutrients, SignError, Signature, Signer, Timestamp};
 
 use super::*;
+use crate::admission::Anything;
 
 struct Fixture {
     dir: TempDir,
     repo: repo::Repo,
     digest: Digest,
     key: PublicKey,
+}
+
+fn node() -> Node {
+    let capacity = json!({ "cpu_milli": 1, "memory_mb": 1 });
+    serde_json::from_value(json!({ "nodeID": "node-1", "capacity": capacity, "labels": { "zone": "a" } }))
+        .unwrap()
 }
 
 struct Key(soul::SecretKey);
@@ -80,11 +87,22 @@ impl Fixture {
     }
 
     fn prepare(&self, wanted: &Assignment, trusted: bool) -> Result<Prepared, Unprepared> {
+        self.prepare_by(wanted, trusted, &Anything)
+    }
+
+    fn prepare_by(
+        &self,
+        wanted: &Assignment,
+        trusted: bool,
+        admission: &dyn Admission,
+    ) -> Result<Prepared, Unprepared> {
         let search = self.dir.path().join("bin");
         prepare(&Order {
             wanted,
             repo: &self.repo,
             trusts: &move |_| Ok(trusted),
+            admission,
+            node: &node(),
             into: &self.dir.path().join("run"),
             search: search.to_str().unwrap(),
             profiles: self.dir.path(),
@@ -204,6 +222,8 @@ fn what_cannot_be_told_of_trust_is_no_trust() {
         wanted: &wanted,
         repo: &fixture.repo,
         trusts: &|_| Err("trust.json is damaged".into()),
+        admission: &Anything,
+        node: &node(),
         into: &fixture.dir.path().join("run"),
         search: "",
         profiles: fixture.dir.path(),
@@ -249,4 +269,28 @@ fn a_false_word_about_where_it_comes_from_is_refused_before_anything_is_written(
     assert!(reason.contains("files/attest/provenance.dsse.json: it is about"), "{reason}");
     assert!(fixture.left_nothing());
     fixture.prepare(&wanted_of(b"#!/bin/sh\n"), true).unwrap();
+}
+
+/// Rules that say the same of everything, and see what they are asked about.
+struct Rules(Result<Vec<String>, String>);
+
+impl Admission for Rules {
+    fn reasons(&self, candidate: &Candidate) -> Result<Vec<String>, String> {
+        assert_eq!((candidate.app.as_str(), &*candidate.manifest.version), ("billing", "v1"));
+        assert_eq!(candidate.node.labels["zone"], "a");
+        self.0.clone()
+    }
+}
+
+#[test]
+fn what_the_rules_say_is_told_word_for_word_and_no_answer_is_a_no() {
+    let fixture = fixture(|_| ());
+    let ask = |said| fixture.prepare_by(&fixture.wanted(), true, &Rules(said));
+    let reason = refused(ask(Ok(vec!["no owner".into(), "not from «here»".into()])));
+    assert_eq!(reason, "denied by policy: no owner; not from «here»");
+    let why = ask(Err("they took more than 2 s".into())).unwrap_err();
+    let expected = "denied, since the policies can't be asked: they took more than 2 s";
+    assert_eq!(why, Unprepared::Failed(expected.into()));
+    assert!(fixture.left_nothing());
+    ask(Ok(Vec::new())).unwrap();
 }

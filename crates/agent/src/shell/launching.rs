@@ -21,13 +21,14 @@ impl Shell {
         self.held.insert(id.clone(), Held::default());
         if self.preparing == 0 && !self.core.waits_for_trust() {
             // Should it be refused, what changes from here on is news, and nothing before.
-            self.trusted = self.trusted_now();
+            self.grounds = self.grounds_now();
         }
         self.preparing += 1;
         let (reporter, extracting) = (self.reporter.clone(), Arc::clone(&self.extracting));
         let (repo, into) = (self.deps.repo.clone(), self.folder(&id));
         let (trust, fabric) = (Arc::clone(&self.deps.trust), self.deps.fabric.clone());
-        let (search, config) = (self.search_path(), Arc::clone(&self.config));
+        let (admission, config) = (Arc::clone(&self.deps.admission), Arc::clone(&self.config));
+        let search = self.search_path();
         self.tasks.spawn(async move {
             let Ok(_permit) = extracting.acquire_owned().await else { return };
             let prepared = tokio::task::spawn_blocking(move || {
@@ -39,6 +40,8 @@ impl Shell {
                     wanted: &wanted,
                     repo: &repo,
                     trusts: &trusts,
+                    admission: &*admission,
+                    node: &config.node,
                     into: &into,
                     search: &search,
                     profiles: &config.profiles_dir,

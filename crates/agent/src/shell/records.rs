@@ -3,9 +3,9 @@
 use genome::{Endpoint, Observed, ReplicaState};
 use telemetry::{Event, EventKind};
 use tokio::time::Instant;
-use types::{AppName, PublicKey, ReplicaName};
+use types::{AppName, ReplicaName};
 
-use super::{Shell, TRUST_EVERY};
+use super::{Grounds, Shell, TRUST_EVERY};
 use crate::core::{Draft, Input, Now, Observing};
 
 impl Shell {
@@ -88,21 +88,26 @@ impl Shell {
         (self.deps.events)(event);
     }
 
-    /// Tells the core when somebody else is trusted than before.
+    /// Tells the core when somebody else is trusted than before, or other rules hold.
     pub(super) async fn look_at_trust(&mut self) {
         self.trust_at = Instant::now() + TRUST_EVERY;
-        let trusted = self.trusted_now();
-        if trusted != self.trusted {
-            self.trusted = trusted;
+        let grounds = self.grounds_now();
+        if grounds != self.grounds {
+            self.grounds = grounds;
             self.tell(Input::TrustChanged).await;
         }
     }
 
-    /// Whom this machine and the mesh trust.
-    pub(super) fn trusted_now(&self) -> Vec<PublicKey> {
+    /// Whom this machine and the mesh trust, which rules hold, and what they are asked about of plans.
+    pub(super) fn grounds_now(&self) -> Grounds {
         let own = self.deps.trust.list().unwrap_or_default().into_iter().map(|trusted| trusted.public_key);
         let view = self.deps.fabric.view();
-        own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect()
+        let labelled = view.plans.values().filter(|entry| !entry.value.labels.is_empty());
+        Grounds {
+            trusted: own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect(),
+            policies: view.policies.values().map(|entry| entry.id).collect(),
+            labelled: labelled.map(|entry| entry.id).collect(),
+        }
     }
 }
 

@@ -141,6 +141,7 @@ impl Rig {
             };
             let events = Arc::clone(&self.events);
             let deps = Deps {
+                admission: Arc::new(agent::Anything),
                 fabric: self.fabric.clone(),
                 planner: Arc::clone(&self.planner),
                 keeper: self.keeper_config(),

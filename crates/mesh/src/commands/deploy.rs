@@ -57,6 +57,9 @@ pub struct Args {
     /// more than once; `none` takes all back
     #[arg(long, value_name = "PLACE")]
     reach: Vec<String>,
+    /// Say something of it that policies may ask for, such as `owner=payments`; all that are given replace those before
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<Pair>,
     /// So many nodes may fail before all go back to the release before
     #[arg(long, value_name = "N")]
     max_failed: Option<u32>,
@@ -118,6 +121,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         constraints: constraints(&args.constraint)?,
         profile: args.profile.clone(),
         reach: reach(&args.reach)?,
+        labels: labels(&args.label)?,
         max_failed: args.max_failed,
         canary: args.canary,
         max_unavailable: args.max_unavailable,
@@ -165,6 +169,14 @@ fn constraints(asked: &[Pair]) -> Result<Option<BTreeMap<String, String>>, Failu
         }
     }
     Ok((!map.is_empty()).then_some(map))
+}
+
+/// The labels that are given, if any are.
+fn labels(given: &[Pair]) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    given
+        .iter()
+        .try_for_each(|Pair { name, value }| genome::check_label(name, value).map_err(Failure::usage))?;
+    Ok((!given.is_empty()).then(|| pairs::map(given)))
 }
 
 fn check(args: &Args, wish: &Wish) -> Result<(), Failure> {

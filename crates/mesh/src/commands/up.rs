@@ -155,6 +155,7 @@ fn settings(file: &MeshFile, app: &App) -> Settings {
         constraints: app.constraints.clone(),
         profile: app.profile.clone(),
         reach: app.reach.clone(),
+        labels: app.labels.clone(),
         max_failed: app.max_failed,
         canary: app.canary,
         max_unavailable: app.max_unavailable,

@@ -12,6 +12,7 @@ mod inspect;
 mod keys;
 mod observe;
 mod operate;
+mod policy;
 mod publish;
 mod reference;
 mod release;

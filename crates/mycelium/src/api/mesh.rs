@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{Digest, NodeName, PublicKey, Timestamp};
+use types::{AppName, Digest, NodeName, PublicKey, Timestamp};
 
 /// One node in `GET /v1/nodes`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +132,22 @@ pub struct OperatorStatus {
     pub fingerprint: String,
     /// Whether it was removed: then only what was kept of it holds.
     pub removed: bool,
+}
+
+/// One policy in `GET /v1/policies`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// Its name.
+    pub name: AppName,
+    /// The generation of its record.
+    pub generation: u64,
+    /// The fingerprint of the operator's key that signed it.
+    pub writer: String,
+    /// Its record.
+    pub id: Digest,
+    /// Its text.
+    pub rego: String,
 }
 
 /// `GET /v1/records/{kind}/{name}`: what operators, or the root, said under a name.

@@ -1,6 +1,7 @@
 //! The agents of this machine: one a node, each with what all of them share.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agent::{Agent, AgentHandle, Planner, Ports, Timing};
@@ -11,6 +12,7 @@ use repo::Repo;
 use soul::TrustStore;
 use types::NodeName;
 
+use crate::admission::{Rules, WORKER};
 use crate::clock::SystemClock;
 use crate::config::{Config, StartError};
 use crate::events::EventLog;
@@ -29,6 +31,13 @@ pub(super) struct Shared {
     pub(super) traffic: EdgeTraffic,
     pub(super) events: EventLog,
     pub(super) quarantine: Quarantine,
+}
+
+/// The program that evaluates policies: this very one, even when another has taken its place on disk.
+fn worker(program: &Path) -> PathBuf {
+    let own = Path::new("/proc/self/exe");
+    let is_own = std::fs::read_link(own).is_ok_and(|exe| exe == program);
+    if is_own { own.to_owned() } else { program.to_owned() }
 }
 
 /// Starts every agent; each has taken up what ran before it when this returns.
@@ -57,11 +66,14 @@ pub(super) async fn start_agents(
     nodes.publish(&shared.fabric, describe, SystemClock.now())?;
     let present = nodes.present.keys().cloned().collect();
     agent::retire(&shared.keeper, &present, &config.paths.run()).await?;
+    let evaluator = policy::Evaluator::new(worker(&config.program), &[WORKER]);
+    let admission = Arc::new(Rules { fabric: shared.fabric.clone(), evaluator });
     let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
     let mut agents = Vec::new();
     for (name, key) in &nodes.present {
         let events = shared.events.clone();
         let deps = agent::Deps {
+            admission: admission.clone(),
             fabric: shared.fabric.clone(),
             planner: shared.planner.clone(),
             keeper: shared.keeper.clone(),

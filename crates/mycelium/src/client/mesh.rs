@@ -46,6 +46,11 @@ impl Client {
         self.get("/v1/operators").await
     }
 
+    /// The rules over what may run.
+    pub async fn policies(&self) -> Result<Vec<api::PolicyStatus>, ClientError> {
+        self.get("/v1/policies").await
+    }
+
     /// What an operator, or the root, said under a name.
     pub async fn record(&self, kind: &Kind, name: &RecordName) -> Result<api::RecordAt, ClientError> {
         self.get(&format!("/v1/records/{kind}/{}", name.as_str())).await

@@ -14,8 +14,8 @@ use types::{Digest, Namespace, NodeName, PublicKey, Signer as _};
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{
-    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, Pong, RecordAt, RootsAt, Side,
-    TicketMade, TicketStatus, TicketWish, Written,
+    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus, Pong, RecordAt,
+    RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 use crate::network::Network;
 
@@ -156,6 +156,19 @@ pub(super) async fn operators(State(state): State<ApiState>) -> Json<Vec<Operato
         shown.push(OperatorStatus { name, public_key: *key, fingerprint, removed: false });
     }
     Json(shown)
+}
+
+/// `GET /v1/policies`
+pub(super) async fn policies(State(state): State<ApiState>) -> Json<Vec<PolicyStatus>> {
+    let view = state.fabric.view();
+    let shown = view.policies.values().map(|entry| PolicyStatus {
+        name: entry.value.name.clone(),
+        generation: entry.generation,
+        writer: entry.writer.fingerprint().to_string(),
+        id: entry.id,
+        rego: entry.value.rego.clone(),
+    });
+    Json(shown.collect())
 }
 
 /// `GET /v1/records/{kind}/{name}`

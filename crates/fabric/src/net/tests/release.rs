@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Drain, Node, Observed, Trust};
+use genome::{Budget, Drain, Node, Observed, Policy, Trust};
 use negentropy::{Negentropy, NegentropyStorageVector};
 use types::{Digest, Nutrients};
 
@@ -47,6 +47,8 @@ fn records() -> Vec<(&'static str, Record)> {
     };
     let observed = Observed { node_id: node_name("node-1"), app_name: billing, failed: None };
     let trust = Trust { public_key: public(40), comment: "somebody".into() };
+    let rego = "package mesh.admission\ndeny contains \"no\" if not input.plan.labels.owner\n";
+    let policy = Policy { name: crate::testing::app("owners"), rego: rego.into() };
     let mut later = serde_json::to_value(crate::testing::plan("web", 2)).unwrap();
     later["release"]["gpu"] = 1.into();
     later["of later"] = serde_json::json!({ "unknown": [true, null] });
@@ -70,14 +72,15 @@ fn records() -> Vec<(&'static str, Record)> {
         ("of-later-by-operator", ordered("volume", "data", serde_json::json!({ "size_mb": 7 }))),
         ("of-later-by-node", own("mount", "data/node-1", 5, serde_json::json!({ "at": "/data" }))),
         ("root", root_change(&new_roots(), &[], 1, NEW_ROOT)),
+        ("policy", ordered("policy", "owners", policy)),
     ]
 }
 
-/// A node of the release that holds all of them but the change of the root, and knows one other.
+/// A node of the release that holds all of them but the change of the root and kinds added since, and knows one other.
 fn holder() -> Side {
     let nodes = [(node_name("node-1"), public(NODES[0])), (node_name("node-2"), public(NODES[1]))].into();
     let mut core = Core::new(papers::mesh(), Authority { nodes, ..papers::authority() }, now());
-    for (name, record) in records().into_iter().filter(|(name, _)| *name != "root") {
+    for (name, record) in records().into_iter().filter(|(name, _)| !matches!(*name, "root" | "policy")) {
         papers::give(&mut core, &record).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let config = Config {
