@@ -1,6 +1,6 @@
 //! Chores of this repository: `cargo xtask tidy` reads the tree and refuses what review would, `cargo xtask
 //! generate` writes what is generated and committed, `cargo xtask sim` runs simulated meshes, `cargo xtask image` builds
-//! a container image. None needs the network.
+//! a container image, `cargo xtask vm` runs tests on other kernels. Only the last needs the network, the first time.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -17,6 +17,7 @@ mod simulate;
 mod tidy;
 mod tree;
 mod violation;
+mod vm;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,8 @@ enum Chore {
     Image(image::Args),
     /// Run simulated meshes with every fault there is, and check what must hold; --release is 10 times quicker
     Sim(simulate::Args),
+    /// Run tests as root on the kernel of Debian 12 or 13, in qemu; the first time it fetches that kernel
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn run(chore: &Chore) -> Result<bool> {
             return Ok(true);
         }
         Chore::Sim(args) => return Ok(simulate::run(args)),
+        Chore::Vm(args) => return vm::run(&root, args),
         Chore::Generate { check: false } => {
             for path in generate::write(&root)? {
                 println!("{}", path.display());
