@@ -20,8 +20,8 @@ use crate::process::pause;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const VERSION: &str = "v0.1.0";
-/// So little that two hundred replicas fit on any machine.
-const NEXT_TO_NOTHING: Nutrients = Nutrients { cpu_milli: 1, memory_mb: 1 };
+/// So little that two hundred replicas fit on any machine; they are held to it.
+const NEXT_TO_NOTHING: Nutrients = Nutrients { cpu_milli: 1, memory_mb: 16 };
 
 /// What it takes to ask and to order.
 pub struct Hand {

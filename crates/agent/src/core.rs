@@ -157,7 +157,7 @@ impl Core {
             Input::NotSpawned(id, why) => self.not_spawned(&id, why),
             Input::Probed(id, result) => self.probed(&id, result),
             Input::Drained { replica, drain } => self.drained(&replica, drain),
-            Input::Exited { id, exit, last_line } => self.exited(&id, exit, &last_line),
+            Input::Exited { id, exit, cause, last_line } => self.exited(&id, exit, cause, &last_line),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),
         }

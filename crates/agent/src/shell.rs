@@ -159,7 +159,7 @@ impl Shell {
                     None => break None,
                 },
                 event = self.keeper_events.next(), if self.keeper_retry.is_none() => match event {
-                    Some(KeeperEvent::Exited { id, exit }) => self.exited(&id, exit),
+                    Some(KeeperEvent::Exited { id, exit, oom }) => self.exited(&id, exit, oom),
                     Some(KeeperEvent::Lost) | None => self.attach_again().await,
                 },
                 Some(report) = self.reports.recv() => self.report(report).await,

@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use group::{Birth, Group, Oom, Usage};
+pub(crate) use group::Group;
+pub use group::Usage;
 pub use limits::Limits;
 use place::Found;
 

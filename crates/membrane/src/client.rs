@@ -13,16 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
-use crate::exit::Exit;
+use crate::cgroup::{Budgets, Limits, Usage};
+use crate::exit::{Exit, OutOfMemory};
 use crate::log::LogLimits;
 use crate::reactor;
 use crate::skin::{Bound, Skin};
-use crate::wire::{CONFINE, IdArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
+use crate::wire::{Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
 use driver::Driver;
 pub use error::KeeperError;
 
@@ -49,6 +49,9 @@ pub struct KeeperConfig {
 pub struct Keeper {
     driver: Arc<Driver>,
     limits: LogLimits,
+    /// What an older keeper becomes when it doesn't know a call.
+    program: PathBuf,
+    budgets: Option<Budgets>,
 }
 
 /// What a workload is made of.
@@ -74,6 +77,8 @@ pub struct Spawn {
     pub skin: Option<Skin>,
     /// Files that are given to it alone; it must have a skin, and the machine namespaces.
     pub files: Vec<Bound>,
+    /// How much it may use, as far as the kernel can hold it to that ([`Keeper::budgets`]); without them all there is.
+    pub limits: Option<Limits>,
 }
 
 /// What is executed.
@@ -101,6 +106,8 @@ pub enum KeeperEvent {
         id: String,
         /// How its main process ended.
         exit: Exit,
+        /// Whether that was for lack of memory.
+        oom: Option<OutOfMemory>,
     },
     /// The connection is gone: the keeper was killed, or told to end. The last event.
     Lost,
@@ -115,12 +122,6 @@ impl Events {
     pub async fn next(&mut self) -> Option<KeeperEvent> {
         self.0.recv().await
     }
-}
-
-#[derive(Deserialize)]
-struct Attached {
-    pid: u32,
-    processes: Vec<Process>,
 }
 
 impl Keeper {
@@ -143,13 +144,16 @@ impl Keeper {
             .await
             .map_err(|_| KeeperError::Lost)??;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let keeper = Self { driver: Arc::new(Driver::start(socket, sender)?), limits: config.log_limits };
+        let driver = Arc::new(Driver::start(socket, sender)?);
+        let (limits, program) = (config.log_limits, config.program.clone());
+        let mut keeper = Self { driver, limits, program, budgets: None };
         let (parts, _) = keeper.driver.call_in("attach", Value::Null, Vec::new(), PATIENCE).await?;
         let mut processes = Vec::new();
         for part in parts {
             let attached: Attached = driver::parse(part)?;
             keeper.driver.set_pid(attached.pid);
             processes.extend(attached.processes);
+            keeper.budgets = attached.budgets;
         }
         Ok((keeper, processes, Events(receiver)))
     }
@@ -158,6 +162,13 @@ impl Keeper {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.driver.pid()
+    }
+
+    /// What of [`Spawn::limits`] this keeper can have the kernel hold, and why not the rest; nothing is known of an older
+    /// keeper.
+    #[must_use]
+    pub fn budgets(&self) -> Option<&Budgets> {
+        self.budgets.as_ref()
     }
 
     /// Starts a workload. When it returns, its program is running or could not be executed. When the
@@ -180,10 +191,36 @@ impl Keeper {
             limits: self.limits,
             skin: spawn.skin,
             files: spawn.files.iter().map(|file| file.name.clone()).collect(),
+            budget: spawn.limits,
         };
         fds.extend(spawn.files.into_iter().map(|file| file.content));
-        let call = if args.skin.is_some() { CONFINE } else { "spawn" };
-        driver::parse(self.call(call, json!(args), fds).await?.0)
+        let call = match (&args.budget, &args.skin) {
+            (Some(_), _) => LIMIT,
+            (None, Some(_)) => CONFINE,
+            (None, None) => "spawn",
+        };
+        let again = fds.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>();
+        let answer = match (self.call(call, json!(args), fds).await, again) {
+            // It was started by an older program than ours: then it becomes ours.
+            (Err(KeeperError::Unsupported { .. }), Ok(fds)) => {
+                self.upgrade(&self.program).await?;
+                self.call(call, json!(args), fds).await
+            }
+            (answer, _) => answer,
+        };
+        driver::parse(answer?.0)
+    }
+
+    /// What a workload with limits uses.
+    pub async fn usage(&self, id: &str) -> Result<Usage, KeeperError> {
+        let args = json!(IdArgs { id: id.to_owned(), grace_ms: 0 });
+        driver::parse(self.call("usage", args, Vec::new()).await?.0)
+    }
+
+    /// Gives a workload that has limits other ones.
+    pub async fn set_limits(&self, id: &str, limits: Limits) -> Result<(), KeeperError> {
+        let args = json!(LimitsArgs { id: id.to_owned(), budget: limits });
+        self.call("set-limits", args, Vec::new()).await.map(drop)
     }
 
     /// Asks a workload to end: its main process gets SIGTERM; what it leaves behind when it ends gets
@@ -274,6 +311,7 @@ impl Spawn {
             note: self.note.clone(),
             skin: self.skin.clone(),
             files: self.files.iter().map(Bound::try_clone).collect::<io::Result<_>>()?,
+            limits: self.limits,
         })
     }
 }

@@ -12,6 +12,14 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// Why the kernel ended a workload: memory ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OutOfMemory {
+    /// Its own limit, in bytes, when that was what ran out; `None` when the whole machine had no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
 impl Exit {
     /// Whether it counts as success.
     #[must_use]

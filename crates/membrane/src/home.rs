@@ -17,6 +17,8 @@ const LOCK: &str = "lock";
 const START_LOCK: &str = "start.lock";
 /// The random id in the markers of this folder's workloads.
 const UNIQUE: &str = "id";
+/// Where the keeper's cgroups are.
+const CGROUPS: &str = "cgroups";
 /// What the keeper has to say.
 const LOG: &str = "keeper.log";
 /// The size at which the keeper's log is begun anew when a keeper starts.
@@ -113,6 +115,11 @@ impl Home {
             file.sync_all()?;
         }
         Ok(unique)
+    }
+
+    /// The file in which a keeper finds what another one has made of cgroups.
+    pub fn cgroups(&self) -> PathBuf {
+        self.dir.join(CGROUPS)
     }
 
     /// The keeper's own log, to append to.

@@ -10,10 +10,12 @@
 //! | `server` | the loop: what is waited for, and who takes care of it |
 //! | `replica` | one workload: its state and its way to the end |
 //! | `spawn` | starting one |
+//! | `budget` | what one may use |
 //! | `settle` | reaping, deadlines, trees that must end |
 //! | `client`, `calls` | connections, and what is asked over them |
 //! | `upgrade` | becoming a newer program without losing anything |
 
+mod budget;
 mod calls;
 mod client;
 mod detach;
@@ -31,6 +33,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit};
 
+use crate::cgroup::Cgroups;
 use crate::home::Home;
 use crate::{strays, wire};
 use server::Server;
@@ -85,8 +88,9 @@ fn start(dir: &Path) -> io::Result<Server> {
     let unique = home.unique()?;
     let ended = strays::end(&unique)?;
     prepare()?;
+    let cgroups = Cgroups::prepare(&unique, &home.cgroups());
     let listener = home.listen()?;
-    let server = Server::new(home, lock, unique, listener)?;
+    let server = Server::new(home, lock, unique, listener, cgroups)?;
     detach::say(&format!("keeper {} of {} is ready", std::process::id(), server.home.dir().display()));
     if ended > 0 {
         detach::say(&format!("{ended} processes without a keeper were ended"));

@@ -12,7 +12,6 @@
 //! Whoever runs `mesh` under a supervisor of its own must let the keeper live when `mesh` ends (systemd:
 //! `KillMode=process`).
 
-#[expect(dead_code, unused_imports, reason = "workloads are put into groups in a next step")]
 mod cgroup;
 mod client;
 mod clone;
@@ -33,9 +32,10 @@ mod strays;
 mod tree;
 mod wire;
 
+pub use cgroup::{Budgets, Hold, Limits, Usage, Version};
 pub use client::{Events, Keeper, KeeperConfig, KeeperError, KeeperEvent, Program, Spawn};
 pub use exec::exec_in;
-pub use exit::Exit;
+pub use exit::{Exit, OutOfMemory};
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
 pub use skin::{Bound, By, Layers, Skin};

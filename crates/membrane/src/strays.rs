@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::home::Home;
 use crate::tree::{self, Member};
-use crate::{marker, procfs};
+use crate::{cgroup, marker, procfs};
 
 /// How long one waits for what was killed to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +25,10 @@ pub fn reap_strays(dir: &Path) -> io::Result<usize> {
     let _lock = home.lock()?;
     // Nobody listens there any more.
     home.unlink_socket();
-    end(&home.unique()?)
+    let unique = home.unique()?;
+    let ended = end(&unique)?;
+    cgroup::sweep(&unique, &home.cgroups());
+    Ok(ended)
 }
 
 /// Ends every process marked by the keeper folder `unique`, and waits until they are gone.

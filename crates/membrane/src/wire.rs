@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use types::Timestamp;
 
-use crate::exit::Exit;
+use crate::cgroup::{Budgets, Limits};
+use crate::exit::{Exit, OutOfMemory};
 use crate::log::LogLimits;
 use crate::skin::Skin;
 
@@ -28,6 +29,9 @@ pub(crate) const READY: &str = "ready";
 
 /// `spawn` with a skin. A call of its own, so that a keeper that knows of no skin refuses it instead of spawning without.
 pub(crate) const CONFINE: &str = "enclose";
+
+/// `spawn` with limits, and maybe a skin: likewise, a keeper that knows of no limits refuses it.
+pub(crate) const LIMIT: &str = "limit";
 
 /// One call of a client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,7 +87,12 @@ pub(crate) enum FailureKind {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Event {
     /// A process ended, and its output is in its log.
-    Exited { id: String, exit: Exit },
+    Exited {
+        id: String,
+        exit: Exit,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        oom: Option<OutOfMemory>,
+    },
     /// Something a newer keeper says.
     #[serde(other)]
     Other,
@@ -97,6 +106,8 @@ pub(crate) enum Call {
     Stop(IdArgs),
     Kill(IdArgs),
     Forget(IdArgs),
+    Usage(IdArgs),
+    SetLimits(LimitsArgs),
     KeepSockets(NameArgs),
     Sockets(NameArgs),
     Shutdown,
@@ -112,9 +123,12 @@ impl Call {
             "attach" => Self::Attach,
             "spawn" => Self::Spawn(Box::new(serde_json::from_value(args)?)),
             CONFINE => Self::Spawn(Box::new(confined(serde_json::from_value(args)?)?)),
+            LIMIT => Self::Spawn(Box::new(limited(serde_json::from_value(args)?)?)),
             "stop" => Self::Stop(serde_json::from_value(args)?),
             "kill" => Self::Kill(serde_json::from_value(args)?),
             "forget" => Self::Forget(serde_json::from_value(args)?),
+            "usage" => Self::Usage(serde_json::from_value(args)?),
+            "set-limits" => Self::SetLimits(serde_json::from_value(args)?),
             "keep-sockets" => Self::KeepSockets(serde_json::from_value(args)?),
             "sockets" => Self::Sockets(serde_json::from_value(args)?),
             "shutdown" => Self::Shutdown,
@@ -130,6 +144,24 @@ fn confined(args: SpawnArgs) -> serde_json::Result<SpawnArgs> {
         return Err(serde::de::Error::missing_field("skin"));
     }
     Ok(args)
+}
+
+/// A call to limit has limits.
+fn limited(args: SpawnArgs) -> serde_json::Result<SpawnArgs> {
+    if args.budget.is_none() {
+        return Err(serde::de::Error::missing_field("budget"));
+    }
+    Ok(args)
+}
+
+/// What the keeper says of itself when it is attached to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Attached {
+    pub pid: u32,
+    pub processes: Vec<Process>,
+    /// Of an older keeper nothing is known.
+    #[serde(default)]
+    pub budgets: Option<Budgets>,
 }
 
 /// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`; and one for each of `files`.
@@ -151,9 +183,19 @@ pub(crate) struct SpawnArgs {
     /// The names of the files that are given to it; their descriptors come behind the executable's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// Of `limit` alone. (`limits` are those of the log.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Limits>,
 }
 
-/// `stop`, `kill` (without grace), `forget`.
+/// `set-limits`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LimitsArgs {
+    pub id: String,
+    pub budget: Limits,
+}
+
+/// `stop`, `kill` (without grace), `forget`, `usage`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct IdArgs {
     pub id: String,
@@ -187,4 +229,7 @@ pub struct Process {
     /// How it ended, when it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// Why the kernel ended it, when it did for lack of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom: Option<OutOfMemory>,
 }

@@ -212,7 +212,8 @@ impl World {
             Some(_) => {}
             // the keeper doesn't know it, and says so
             None => {
-                let input = Input::Exited { id: id.clone(), exit: None, last_line: String::new() };
+                let input =
+                    Input::Exited { id: id.clone(), exit: None, cause: None, last_line: String::new() };
                 self.answer(node, 1..2, input);
             }
         }
@@ -228,7 +229,11 @@ impl World {
         let Some(process) = self.nodes[node].keeper.processes.get_mut(&id) else { return };
         if process.exit.is_none() {
             process.exit = Some(exit);
-            self.answer(node, 1..4, Input::Exited { id, exit: Some(exit), last_line: String::new() });
+            self.answer(
+                node,
+                1..4,
+                Input::Exited { id, exit: Some(exit), cause: None, last_line: String::new() },
+            );
         }
     }
 

@@ -76,6 +76,7 @@ impl Keeper {
             launch: process.launch.clone(),
             pid: process.pid,
             exit: process.exit,
+            cause: None,
             last_line: String::new(),
         };
         self.processes.values().map(held).collect()

@@ -52,7 +52,7 @@ impl Core {
             .filter(|id| !held.contains(id))
             .collect();
         for id in lost {
-            self.exited(&id, None, "");
+            self.exited(&id, None, None, "");
         }
     }
 
@@ -63,7 +63,7 @@ impl Core {
             self.insert(process.launch, process.pid);
         }
         if process.exit.is_some() {
-            self.exited(&id, process.exit, &process.last_line);
+            self.exited(&id, process.exit, process.cause, &process.last_line);
         }
     }
 

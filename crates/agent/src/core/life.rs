@@ -146,11 +146,18 @@ impl Core {
         }
     }
 
-    pub(super) fn exited(&mut self, id: &LaunchId, exit: Option<Exit>, last_line: &str) {
+    pub(super) fn exited(
+        &mut self,
+        id: &LaunchId,
+        exit: Option<Exit>,
+        cause: Option<String>,
+        last_line: &str,
+    ) {
         self.clean(id.clone());
         let Some(replica) = self.current(id).filter(|replica| replica.is_alive()) else { return };
         let (app, name) = (replica.launch.app.clone(), id.replica.clone());
-        let how = exit.map_or_else(|| "its exit status is lost".to_owned(), |exit| exit.to_string());
+        let how = cause.or_else(|| exit.map(|exit| exit.to_string()));
+        let how = how.unwrap_or_else(|| "its exit status is lost".to_owned());
         let asked = matches!(
             replica.phase,
             Phase::Draining(_) | Phase::Abandoned | Phase::Terminating { then: Then::Gone, .. }

@@ -156,6 +156,8 @@ pub struct Adopted {
     pub pid: u32,
     /// How it ended, if it did.
     pub exit: Option<Exit>,
+    /// Why the kernel ended it, if it did.
+    pub cause: Option<String>,
     /// The last line it wrote, if it ended.
     pub last_line: String,
 }
@@ -201,6 +203,8 @@ pub enum Input {
         id: LaunchId,
         /// How, when the keeper knows.
         exit: Option<Exit>,
+        /// Why, when it was the kernel who ended it: says more than the signal.
+        cause: Option<String>,
         /// The last line it wrote, or nothing.
         last_line: String,
     },

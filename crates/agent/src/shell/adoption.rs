@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use membrane::Process;
 
-use super::keeping::{exit, last_line, launch_of};
+use super::keeping::{cause, exit, last_line, launch_of};
 use super::{Held, Shell};
 use crate::agent::StartError;
 use crate::core::{Adopted, Adoption, Launch};
@@ -41,6 +41,7 @@ impl Shell {
                 launch,
                 pid: process.pid,
                 exit: process.exit.map(exit),
+                cause: process.oom.map(cause),
                 last_line,
             });
         }

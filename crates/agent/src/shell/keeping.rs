@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use membrane::{Exit, Keeper, KeeperError, Process, Spawn};
+use membrane::{Exit, Keeper, KeeperError, OutOfMemory, Process, Spawn};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{NodeName, ReplicaName};
@@ -66,12 +66,21 @@ pub(super) const fn exit(exit: Exit) -> genome::Exit {
     }
 }
 
+/// A lack of memory, in words.
+pub(super) fn cause(oom: OutOfMemory) -> String {
+    match oom.limit {
+        Some(limit) => format!("killed: out of memory (limit {} MiB)", limit >> 20),
+        None => "killed: the machine is out of memory".to_owned(),
+    }
+}
+
 impl Shell {
-    pub(super) fn exited(&mut self, key: &str, how: Exit) {
+    pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>) {
         let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {
-            Input::Exited { id, exit: Some(exit(how)), last_line: last_line(logs).await }
+            let cause = oom.map(cause);
+            Input::Exited { id, exit: Some(exit(how)), cause, last_line: last_line(logs).await }
         });
     }
 
@@ -92,7 +101,7 @@ impl Shell {
             match asked.await {
                 Ok(()) | Err(KeeperError::Lost) => {}
                 Err(KeeperError::Unknown { .. }) => {
-                    let input = Input::Exited { id, exit: None, last_line: String::new() };
+                    let input = Input::Exited { id, exit: None, cause: None, last_line: String::new() };
                     let _ = reporter.send(Report::Input(input));
                 }
                 Err(error) => tracing::warn!(%error, "failed to end {}", id.replica),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cortex::Assignment;
-use membrane::{KeeperError, Program, Spawn};
-use types::PublicKey;
+use membrane::{KeeperError, Limits, Program, Spawn};
+use types::{Nutrients, PublicKey};
 
 use super::keeping::{keeper_spawn, key};
 use super::{Held, Report, Shell};
@@ -160,6 +160,7 @@ impl Shell {
             note: serde_json::to_string(launch)?,
             skin,
             files: Vec::new(),
+            limits: Some(limits(manifest.nutrients)),
         })
     }
 
@@ -211,6 +212,15 @@ impl Shell {
     fn search_path(&self) -> String {
         let path = self.config.environment.iter().find(|(name, _)| name == "PATH");
         path.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+}
+
+/// What a manifest's budget means to the kernel; what is 0 there is not limited, as it is not planned with.
+fn limits(nutrients: Nutrients) -> Limits {
+    Limits {
+        cpu_milli: u32::try_from(nutrients.cpu_milli).unwrap_or(u32::MAX),
+        memory: nutrients.memory_mb.saturating_mul(1 << 20),
+        ..Limits::default()
     }
 }
 

@@ -19,7 +19,7 @@ fn job(rig: &Rig, profile: &str, script: &str) -> Release {
     let document = json!({
         "kind": "Spore", "name": "script", "version": "v1", "command": "script.sh", "args": [],
         "env": {}, "provides": [], "workload": "job", "interpreter": "bash -u",
-        "nutrients": { "cpu_milli": 1, "memory_mb": 1 }, "slo": { "p99_budget_ms": 300 },
+        "nutrients": { "cpu_milli": 1, "memory_mb": 64 }, "slo": { "p99_budget_ms": 300 },
         "security": { "lsm_profile": profile, "read_only_fs": false },
     });
     let release = rig.pack(&document, &path, &*rig.publisher);

@@ -208,7 +208,7 @@ async fn a_script_runs_by_its_interpreter() {
     let document = serde_json::json!({
         "kind": "Spore", "name": "script", "version": "v1", "command": "script.sh", "args": ["one"],
         "env": {}, "provides": [], "workload": "job", "interpreter": "sh -eu",
-        "nutrients": { "cpu_milli": 1, "memory_mb": 1 }, "slo": { "p99_budget_ms": 300 },
+        "nutrients": { "cpu_milli": 1, "memory_mb": 64 }, "slo": { "p99_budget_ms": 300 },
         "security": { "lsm_profile": "default", "read_only_fs": false },
     });
     let keys = soul::KeyStore::open(&rig.dir.path().join("keys")).unwrap();
@@ -225,4 +225,36 @@ async fn a_script_runs_by_its_interpreter() {
 pub fn kill(pid: u32) {
     let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     assert!(killed.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_over_its_memory_goes_as_a_whole_is_named_so_and_backs_off() {
+    let rig = Rig::new(1).await;
+    let (keeper, ..) = membrane::Keeper::attach(rig.keeper_config()).await.unwrap();
+    if let membrane::Hold::Not(why) = &keeper.budgets().unwrap().memory {
+        println!("SKIPPED: {why}");
+        return rig.stop().await;
+    }
+    let script = rig.dir.path().join("script");
+    // a child that does nothing wrong goes with the one that takes 200 MB
+    std::fs::write(&script, "sleep 1000 & echo $!\nx=$(head -c 200000000 /dev/zero | tr '\\0' x)\n").unwrap();
+    let document = serde_json::json!({
+        "kind": "Spore", "name": "script", "version": "v1", "command": "script.sh", "args": [],
+        "env": {}, "provides": [], "workload": "job", "interpreter": "bash -u",
+        "nutrients": { "cpu_milli": 1, "memory_mb": 64 }, "slo": { "p99_budget_ms": 300 },
+        "security": { "lsm_profile": "default", "read_only_fs": false },
+    });
+    let release = rig.pack(&document, &script, &*rig.publisher);
+    rig.plan("script", &release, 1);
+    let failed = rig.sees("script", Backoff).await;
+    let named = failed.message.strip_prefix("killed: out of memory (limit 64 MiB): ");
+    let child = named.unwrap_or_else(|| panic!("{failed:?}"));
+    assert!(!std::path::Path::new(&format!("/proc/{child}/exe")).exists());
+    assert_eq!(failed.exit, Some(Exit::Signal(9)));
+    assert!(rig.messages(EventKind::ProcessExit).contains(&failed.message));
+    rig.until("another try, and its end", |view| {
+        view.endpoints().find(|endpoint| endpoint.state == Backoff && endpoint.restarts > 1).cloned()
+    })
+    .await;
+    rig.stop().await;
 }

@@ -191,7 +191,7 @@ impl Rig {
         let mut document = json!({
             "kind": "Spore", "name": name, "version": version, "command": "harness", "args": ["serve"],
             "env": { "GREETING": version }, "provides": ["http"],
-            "nutrients": { "cpu_milli": 1, "memory_mb": 1 }, "slo": { "p99_budget_ms": 300 },
+            "nutrients": { "cpu_milli": 1, "memory_mb": 64 }, "slo": { "p99_budget_ms": 300 },
             "security": { "lsm_profile": "default", "read_only_fs": false },
         });
         change(&mut document);

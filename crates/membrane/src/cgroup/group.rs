@@ -24,7 +24,7 @@ pub(crate) struct Group {
 
 /// What a child needs to be in its group from its first instruction.
 #[derive(Debug)]
-pub(crate) struct Birth {
+pub(crate) struct Doors {
     /// The folder in the v2 tree, for `CLONE_INTO_CGROUP`.
     pub into: Option<OwnedFd>,
     /// Files of v1 that the child writes "0" to while it has one thread. They are `tasks`, not `cgroup.procs`: the move of
@@ -43,7 +43,7 @@ pub(crate) struct Oom {
 
 /// What it has used so far and uses now; `None` where nobody counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Microseconds of CPU.
     pub cpu_usec: Option<u64>,
     /// Bytes of memory now.
@@ -108,19 +108,19 @@ impl Group {
     }
 
     /// What a child needs to be born in it.
-    pub fn birth(&self) -> io::Result<Birth> {
-        let mut birth = Birth { into: None, tasks: Vec::new() };
+    pub fn doors(&self) -> io::Result<Doors> {
+        let mut doors = Doors { into: None, tasks: Vec::new() };
         for folder in &self.folders {
             let open = |path: &Path, flags| {
                 let opened = rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty());
                 opened.map_err(|error| files::named(&format!("open {}", path.display()), &error.into()))
             };
             match folder.version {
-                Version::V2 => birth.into = Some(open(&folder.path, OFlags::RDONLY | OFlags::DIRECTORY)?),
-                Version::V1 => birth.tasks.push(open(&folder.file("tasks"), OFlags::WRONLY)?),
+                Version::V2 => doors.into = Some(open(&folder.path, OFlags::RDONLY | OFlags::DIRECTORY)?),
+                Version::V1 => doors.tasks.push(open(&folder.file("tasks"), OFlags::WRONLY)?),
             }
         }
-        Ok(birth)
+        Ok(doors)
     }
 
     /// Kills whoever is in it. With v2 once is enough, else it is to be repeated while it is [populated](Group::is_populated).

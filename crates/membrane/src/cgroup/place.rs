@@ -105,6 +105,12 @@ fn make_v1(hierarchy: &Hierarchy, name: &str) -> Result<Folder, String> {
         return Err(format!("only the owner of {} can: run mesh as root", own.display()));
     }
     let path = make(own, name).map_err(|error| error.to_string())?;
+    if hierarchy.controllers.contains(&Controller::Cpu) {
+        // Beside it run single tasks, the edge's too, and each counts as much as one group does by default: all workloads
+        // together would be worth one thread. In v2 there are only groups.
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let _ = files::write(&path.join("cpu.shares"), &(cpus * 1024).to_string());
+    }
     Ok(Folder { version: Version::V1, path, controllers: hierarchy.controllers.clone() })
 }
 

@@ -10,7 +10,7 @@ use super::client::Answer;
 use super::replica::Key;
 use super::server::Server;
 use crate::wire::frame::{Frame, MAX_FDS};
-use crate::wire::{Call, Failure, FailureKind, Message, Process, Request};
+use crate::wire::{Attached, Call, Failure, FailureKind, Message, Process, Request};
 
 /// How much of a list goes into one frame, far below a frame's limit.
 const LIST_BYTES: usize = 256 << 10;
@@ -33,6 +33,8 @@ impl Server {
             }
             Ok(Call::Kill(args)) => self.key(&args.id).map(|key| self.kill(key)).map(done),
             Ok(Call::Forget(args)) => self.forget(&args.id).map(done),
+            Ok(Call::Usage(args)) => self.usage(&args.id),
+            Ok(Call::SetLimits(args)) => self.set_limits(&args.id, args.budget).map(done),
             Ok(Call::KeepSockets(args)) => self.keep_sockets(args.name, frame.fds).map(done),
             Ok(Call::Sockets(args)) => self.sockets(&args.name),
             Ok(Call::Shutdown) => {
@@ -71,7 +73,8 @@ impl Server {
         }
         let last = parts.len() - 1;
         for (number, part) in parts.into_iter().enumerate() {
-            let ok = json!({ "pid": std::process::id(), "processes": part });
+            let budgets = Some(self.cgroups.budgets().clone());
+            let ok = json!(Attached { pid: std::process::id(), processes: part, budgets });
             let message = Message { re: Some(request), ok, more: number < last, ..Message::default() };
             self.post(client, &message, Vec::new());
         }
@@ -106,7 +109,7 @@ impl Server {
         Ok((Value::Bool(true), copies))
     }
 
-    fn key(&self, id: &str) -> Result<Key, Failure> {
+    pub fn key(&self, id: &str) -> Result<Key, Failure> {
         let unknown = || Failure { kind: FailureKind::Unknown, text: format!("there is no {id}") };
         self.ids.get(id).copied().ok_or_else(unknown)
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use types::Timestamp;
 
-use crate::exit::Exit;
+use super::budget::Held;
+use crate::exit::{Exit, OutOfMemory};
 use crate::log::{LogStream, LogWriter};
 use crate::tree::{Member, Tree};
 use crate::wire::Process;
@@ -26,6 +27,8 @@ pub(super) struct Replica {
     pub started_at: Timestamp,
     pub note: String,
     pub tree: Tree,
+    /// What it may use, until it ended.
+    pub held: Option<Held>,
     /// Standard output and error, until they end.
     pub pipes: [Option<OwnedFd>; 2],
     /// Its log, until it ended.
@@ -33,6 +36,8 @@ pub(super) struct Replica {
     pub order: Order,
     /// How the main process ended, once it was reaped.
     pub exit: Option<Exit>,
+    /// Whether that was for lack of memory, once it ended.
+    pub oom: Option<OutOfMemory>,
     /// Its tree is gone, its output is in the log, its exit was reported.
     pub ended: bool,
 }
@@ -75,6 +80,7 @@ impl Replica {
             started_at: self.started_at,
             note: self.note.clone(),
             exit: self.exit.filter(|_| self.ended),
+            oom: self.oom,
         }
     }
 

@@ -13,10 +13,11 @@ use types::Timestamp;
 use super::client::Client;
 use super::detach;
 use super::replica::{Key, Replica, STREAMS};
+use super::settle::Remnant;
+use crate::cgroup::Cgroups;
 use crate::home::{Home, Lock};
 use crate::signals;
 use crate::skin::Means;
-use crate::tree::Tree;
 
 /// The buffer everything is read into.
 const BUFFER: usize = 64 << 10;
@@ -33,6 +34,7 @@ pub(super) struct Server {
     pub lock: Lock,
     pub unique: String,
     pub listener: OwnedFd,
+    pub cgroups: Cgroups,
     pub null: OwnedFd,
     pub signals: OwnedFd,
     pub epoll: OwnedFd,
@@ -54,7 +56,7 @@ pub(super) struct Server {
     /// Whether a child was reaped since the last look at the busy ones.
     pub reaped: bool,
     /// Trees whose exit was reported though something of them doesn't die, and when to look again.
-    pub remnants: Vec<(Tree, Instant)>,
+    pub remnants: Vec<(Remnant, Instant)>,
     /// Replicas whose log could not be written, and when to try again.
     pub unwritten: BTreeSet<Key>,
     pub log_retry: Option<Instant>,
@@ -84,6 +86,8 @@ pub(super) enum Source {
     Pipe(Key, usize),
     /// A replica, of whose leftovers one has ended.
     Left(Key),
+    /// A replica whose memory ran out.
+    Memory(Key),
 }
 
 impl Source {
@@ -95,6 +99,7 @@ impl Source {
             Self::Pipe(key, 0) => 3 | u64::from(key) << 8,
             Self::Pipe(key, _) => 4 | u64::from(key) << 8,
             Self::Left(key) => 5 | u64::from(key) << 8,
+            Self::Memory(key) => 6 | u64::from(key) << 8,
         })
     }
 
@@ -106,13 +111,20 @@ impl Source {
             2 => Self::Client(number),
             3 => Self::Pipe(number, 0),
             4 => Self::Pipe(number, 1),
-            _ => Self::Left(number),
+            5 => Self::Left(number),
+            _ => Self::Memory(number),
         }
     }
 }
 
 impl Server {
-    pub fn new(home: Home, lock: Lock, unique: String, listener: OwnedFd) -> io::Result<Self> {
+    pub fn new(
+        home: Home,
+        lock: Lock,
+        unique: String,
+        listener: OwnedFd,
+        cgroups: Cgroups,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let signals = signals::watch()?;
         epoll::add(&epoll, &signals, Source::Signals.data(), EventFlags::IN)?;
@@ -122,6 +134,7 @@ impl Server {
             lock,
             unique,
             listener,
+            cgroups,
             null: detach::null()?,
             signals,
             epoll,
@@ -175,6 +188,7 @@ impl Server {
                         self.busy.insert(key);
                         self.reaped = true;
                     }
+                    Source::Memory(key) => self.starve(key),
                 }
             }
             self.settle();
@@ -269,6 +283,7 @@ impl Server {
     /// The last act: the socket goes first, so that nobody comes to a keeper that is leaving.
     fn farewell(&mut self) {
         self.home.unlink_socket();
+        self.cgroups.close();
         if let Some((client, request)) = self.leaving.as_ref().and_then(|leaving| leaving.asked) {
             self.answer(client, request, Ok((serde_json::Value::Bool(true), Vec::new())));
         }

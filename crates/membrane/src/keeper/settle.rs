@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
+use super::budget::Held;
 use super::detach;
-use super::replica::{Key, Order};
+use super::replica::{Key, Order, Replica};
 use super::server::{Leaving, Server, Source, now};
 use crate::exit::Exit;
 use crate::tree::{self, Tree};
@@ -25,6 +26,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How soon one that is just executing a program is looked at again, and for how long.
 const LOOK_CLOSELY: Duration = Duration::from_millis(2);
 const UNCLEAR_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What is still to be killed of a workload whose exit was reported.
+pub(super) enum Remnant {
+    /// What could be found of its tree.
+    Tree(Tree),
+    /// Whoever is in its group.
+    Group(Held),
+}
 
 impl Server {
     /// Takes note of all children that died, main processes or orphans.
@@ -127,6 +136,9 @@ impl Server {
         if !due && (alive || !self.reaped) {
             return true;
         }
+        if replica.cull(due, now) {
+            return true;
+        }
         let main = replica.main();
         let (mains, hosts) = (&self.mains, &self.hosts);
         let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
@@ -153,7 +165,7 @@ impl Server {
                 let pids: Vec<i32> = sight.members.iter().map(|member| member.pid).collect();
                 detach::say(&format!("{} ended, but processes of it don't die: {pids:?}", replica.id));
                 let tree = std::mem::replace(&mut replica.tree, Tree::new(0, None, String::new()));
-                self.remnants.push((tree, now));
+                self.remnants.push((Remnant::Tree(tree), now));
                 self.finish(key);
                 return false;
             }
@@ -163,28 +175,46 @@ impl Server {
             }
             order => *order = kill_from(now),
         }
-        replica.tree.kill(main, orphans);
+        if !replica.cull(true, now) {
+            replica.tree.kill(main, orphans);
+        }
         true
     }
 
     /// Goes on killing what did not die in time, though its exit was reported.
     fn kill_remnants(&mut self, now: Instant) {
         let (mains, hosts, reaped) = (&self.mains, &self.hosts, self.reaped);
-        self.remnants.retain_mut(|(tree, again)| {
+        self.remnants.retain_mut(|(remnant, again)| {
             if now < *again && !reaped {
                 return true;
             }
             *again = now + LOOK_AGAIN;
             let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
-            let sight = tree.look(None, orphans);
-            tree.kill(None, orphans);
-            !sight.members.is_empty() || sight.unclear
+            match remnant {
+                Remnant::Tree(tree) => {
+                    let sight = tree.look(None, orphans);
+                    tree.kill(None, orphans);
+                    !sight.members.is_empty() || sight.unclear
+                }
+                Remnant::Group(held) => {
+                    held.group.kill();
+                    held.group.is_populated()
+                }
+            }
         });
     }
 
     /// Everything known of it is gone: the end, unless somebody can't be told from a stranger yet.
     fn conclude(&mut self, key: Key, unclear: bool, now: Instant) -> bool {
         let Some(replica) = self.replicas.get_mut(&key) else { return false };
+        let gave_up = matches!(replica.order, Order::Kill { give_up, .. } if now >= give_up);
+        if !gave_up && replica.is_populated() {
+            // somebody who has left the tree, and can't leave the group
+            if !matches!(replica.order, Order::Kill { .. }) {
+                replica.order = kill_from(now);
+            }
+            return true;
+        }
         if unclear {
             if !matches!(replica.order, Order::Kill { .. }) {
                 replica.order = kill_from(now);
@@ -208,11 +238,17 @@ impl Server {
             log.finish(true, now(), &mut self.scratch);
             log.retry(now());
         }
+        if let Some(held) = replica.held.take() {
+            replica.oom = held.oom(replica.exit);
+            if held.group.is_populated() {
+                self.remnants.push((Remnant::Group(held), Instant::now()));
+            }
+        }
         replica.pipes = [None, None];
         replica.ended = true;
         self.unwritten.remove(&key);
         if let Some(exit) = replica.exit {
-            let event = Event::Exited { id: replica.id.clone(), exit };
+            let event = Event::Exited { id: replica.id.clone(), exit, oom: replica.oom };
             self.announce(&Message { event: Some(event), ..Message::default() });
         }
     }
@@ -229,6 +265,22 @@ impl Server {
             }
         }
         leaving.done = true;
+    }
+}
+
+impl Replica {
+    /// Kills whoever is in its group, when that is due; false when nobody is, or it has been tried for long enough.
+    fn cull(&mut self, due: bool, now: Instant) -> bool {
+        let Some(held) = &self.held else { return false };
+        let Order::Kill { again, unclear_until, give_up } = &mut self.order else { return false };
+        if now >= *give_up || !held.group.is_populated() {
+            return false;
+        }
+        if due {
+            held.group.kill();
+            (*again, *unclear_until) = (now + LOOK_AGAIN, now + UNCLEAR_PATIENCE);
+        }
+        true
     }
 }
 

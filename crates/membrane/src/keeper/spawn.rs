@@ -28,13 +28,7 @@ impl Server {
     /// Starts a workload; on an error there is no process and nothing to clean up.
     pub fn spawn(&mut self, args: SpawnArgs, mut fds: Vec<OwnedFd>) -> Result<Process, Failure> {
         check(&args, &fds)?;
-        if self.leaving.is_some() {
-            return Err(refused("the keeper is ending".to_owned()));
-        }
-        if self.ids.contains_key(&args.id) {
-            let text = format!("{} exists already", args.id);
-            return Err(Failure { kind: FailureKind::Exists, text });
-        }
+        self.is_free(&args.id)?;
         let failed = |what: &str, error: &io::Error| Failure {
             kind: FailureKind::Launch,
             text: format!("run {}: {what}{error}", args.program.display()),
@@ -42,6 +36,9 @@ impl Server {
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
         let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)))?;
+        let held = self.hold(&args)?;
+        let doors = held.as_ref().map(|held| held.group.doors()).transpose().map_err(|e| failed("", &e))?;
+        let joins: Vec<_> = doors.iter().flat_map(|doors| &doors.tasks).map(AsFd::as_fd).collect();
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
         let launch = Launch {
@@ -59,12 +56,13 @@ impl Server {
             cwd: path(&args.cwd)?,
             stdio: [self.null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
             skin: skin.as_ref(),
-            group: None,
-            joins: &[],
+            group: doors.as_ref().and_then(|doors| doors.into.as_ref()).map(AsFd::as_fd),
+            joins: &joins,
         };
         let key = self.next_replica;
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
         self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
+        self.watch_memory(key, held.as_ref()).map_err(|e| failed("", &e))?;
         let started = launch.start();
         let Started { pid, host } =
             started.map_err(|Failed { step, error }| failed(&explain(&step, &error, &args), &error))?;
@@ -79,10 +77,12 @@ impl Server {
             started_at: now(),
             note: args.note,
             tree: Tree::new(pid.as_raw_nonzero().get(), host.map(|host| host.as_raw_nonzero().get()), marker),
+            held,
             pipes: [Some(stdout), Some(stderr)],
             log: Some(log),
             order: Order::Run,
             exit: None,
+            oom: None,
             ended: false,
         };
         let process = replica.report();
@@ -92,6 +92,16 @@ impl Server {
         self.hosts.extend(replica.tree.host().map(|host| (host, key)));
         self.replicas.insert(key, replica);
         Ok(process)
+    }
+
+    fn is_free(&self, id: &str) -> Result<(), Failure> {
+        if self.leaving.is_some() {
+            return Err(refused("the keeper is ending".to_owned()));
+        }
+        if self.ids.contains_key(id) {
+            return Err(Failure { kind: FailureKind::Exists, text: format!("{id} exists already") });
+        }
+        Ok(())
     }
 }
 

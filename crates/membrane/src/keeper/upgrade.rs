@@ -21,12 +21,14 @@ use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
+use super::budget::{Held, SavedHeld};
 use super::client::Client;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
 use super::settle::kill_from;
 use super::{detach, prepare};
-use crate::exit::Exit;
+use crate::cgroup::Cgroups;
+use crate::exit::{Exit, OutOfMemory};
 use crate::home::{Home, Lock};
 use crate::log::{Dropped, LogLimits, LogWriter};
 use crate::marker;
@@ -51,6 +53,9 @@ struct Saved {
     replicas: Vec<SavedReplica>,
     sockets: BTreeMap<String, Vec<RawFd>>,
     leaving_ms: Option<u64>,
+    /// `None` of a keeper that had none.
+    #[serde(default)]
+    cgroups: Option<Cgroups>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +82,10 @@ struct SavedReplica {
     order: SavedOrder,
     exit: Option<Exit>,
     ended: bool,
+    #[serde(default)]
+    held: Option<SavedHeld>,
+    #[serde(default)]
+    oom: Option<OutOfMemory>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,7 +127,9 @@ pub(super) fn resume(dir: &Path, state: OwnedFd) -> io::Result<Server> {
     // SAFETY: all numbers in the state are of descriptors that the predecessor owned and left open for
     // us; each is taken once.
     let (lock, listener) = unsafe { (take(saved.lock), take(saved.listener)) };
-    let mut server = Server::new(Home::open(dir)?, Lock::inherited(lock), saved.unique, listener)?;
+    let home = Home::open(dir)?;
+    let cgroups = saved.cgroups.unwrap_or_else(|| Cgroups::prepare(&saved.unique, &home.cgroups()));
+    let mut server = Server::new(home, Lock::inherited(lock), saved.unique, listener, cgroups)?;
     for (name, numbers) in saved.sockets {
         // SAFETY: as above.
         let sockets = numbers.into_iter().map(|number| unsafe { take(number) }).collect();
@@ -158,6 +169,8 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
             server.watch_pipe(pipe.as_fd(), key, stream)?;
         }
     }
+    let held = saved.held.map(Held::restore);
+    server.watch_memory(key, held.as_ref())?;
     let log = saved.logs.and_then(|log| match LogWriter::open(&log.dir, log.limits, log.dropped) {
         Ok(log) => Some(log),
         Err(error) => {
@@ -185,10 +198,12 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         pid: saved.pid,
         started_at: saved.started_at,
         note: saved.note,
+        held,
         pipes,
         log,
         order,
         exit: saved.exit,
+        oom: saved.oom,
         ended: saved.ended,
     };
     server.hosts.extend(saved.host.map(|host| (host, key)));
@@ -237,6 +252,7 @@ impl Server {
                 .iter()
                 .map(|(n, fds)| (n.clone(), fds.iter().map(AsRawFd::as_raw_fd).collect()))
                 .collect(),
+            cgroups: Some(self.cgroups.clone()),
             leaving_ms: self.leaving.as_ref().map(|leaving| left(leaving.give_up)),
         };
         let mut file = File::from(rustix::fs::memfd_create("keeper-state", MemfdFlags::CLOEXEC)?);
@@ -297,7 +313,9 @@ fn save_replica(replica: &Replica, left: &impl Fn(Instant) -> u64) -> SavedRepli
             Order::Term { until, .. } => SavedOrder::Term { left_ms: left(until) },
             Order::Kill { .. } => SavedOrder::Kill,
         },
+        held: replica.held.as_ref().map(Held::save),
         exit: replica.exit,
+        oom: replica.oom,
         ended: replica.ended,
     }
 }

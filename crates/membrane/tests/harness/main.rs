@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test program ends at the first surprise")]
 
 mod attempts;
+mod greed;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         [_, "keeper", "--dir", dir] => membrane::keeper_main(Path::new(dir)),
         [_, "shout", bytes] => shout(bytes.parse().unwrap()),
         [_, "exec", pid, ..] => exec(pid.parse().unwrap(), &args[3..]),
+        [_, "greed", ..] => greed::run(&args[2..]),
         [_, "attempt", ..] => attempts::run(&args[2..]),
         [_, "client", dir, logs, script] => client(dir, logs, script),
         _ => ExitCode::from(64),
@@ -60,6 +62,7 @@ async fn client(dir: &str, logs: &str, script: &str) -> ExitCode {
         note: "of a client that is gone".to_owned(),
         skin: None,
         files: Vec::new(),
+        limits: None,
     };
     keeper.spawn(spawn).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

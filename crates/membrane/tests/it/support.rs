@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use membrane::{
-    Events, Exit, Keeper, KeeperConfig, KeeperEvent, LogLimits, LogStream, Process, Program, Spawn,
+    Events, Exit, Keeper, KeeperConfig, KeeperEvent, LogLimits, LogStream, OutOfMemory, Process, Program,
+    Spawn,
 };
 use tempfile::TempDir;
 
@@ -63,6 +64,7 @@ impl Nest {
             note: format!("{{\"note\":\"{id}\"}}"),
             skin: None,
             files: Vec::new(),
+            limits: None,
         }
     }
 
@@ -80,6 +82,12 @@ impl Nest {
 
     pub fn stdout(&self, id: &str) -> String {
         self.log(id, LogStream::Stdout)
+    }
+
+    /// The folders of the keeper's that it has in cgroups, or had.
+    pub fn groups(&self) -> Vec<PathBuf> {
+        let text = std::fs::read_to_string(self.path(&self.keeper).join("cgroups")).unwrap_or_default();
+        text.lines().map(PathBuf::from).collect()
     }
 
     /// A named pipe: a workload writes a line to it when it has come to a certain point.
@@ -107,6 +115,9 @@ impl Drop for Nest {
             }
         }
         membrane::reap_strays(&dir).unwrap();
+        for group in self.groups() {
+            assert!(!group.exists(), "{} is left", group.display());
+        }
     }
 }
 
@@ -124,8 +135,16 @@ impl Client {
     /// The next event, which must be the end of `id`.
     pub async fn exit_of(&mut self, id: &str) -> Exit {
         match self.event().await {
-            KeeperEvent::Exited { id: ended, exit } if ended == id => exit,
+            KeeperEvent::Exited { id: ended, exit, .. } if ended == id => exit,
             other => panic!("{other:?} instead of the end of {id}"),
+        }
+    }
+
+    /// The next event, which must be the end of `id`, by the kernel for lack of memory.
+    pub async fn oom_of(&mut self, id: &str) -> OutOfMemory {
+        match self.event().await {
+            KeeperEvent::Exited { id: ended, oom: Some(oom), .. } if ended == id => oom,
+            other => panic!("{other:?} instead of the end of {id} for lack of memory"),
         }
     }
 

@@ -14,6 +14,7 @@ fn left_by(rig: &Rig, running: &[(Launch, Option<Exit>)]) -> Adoption {
         launch: launch.clone(),
         pid: 7,
         exit: *exit,
+        cause: None,
         last_line: "the last line".into(),
     };
     Adoption {

@@ -152,7 +152,7 @@ fn answers_that_come_too_late_harm_nothing() {
     assert_eq!(rig.took_kill(), id);
     rig.tell(Input::Prepared(id.clone(), facts()));
     assert_eq!(rig.took_clean(), id);
-    rig.tell(Input::Exited { id: id.clone(), exit: None, last_line: String::new() });
+    rig.tell(Input::Exited { id: id.clone(), exit: None, cause: None, last_line: String::new() });
     assert_eq!(rig.took_clean(), id);
     rig.tell(Input::Drained { replica: id.replica.clone(), drain: 0 });
     rig.tell(Input::Probed(again.clone(), Ok(())));

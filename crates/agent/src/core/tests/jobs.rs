@@ -38,7 +38,8 @@ fn that_a_job_is_done_is_written_down_before_its_process_is_forgotten() {
     let mut rig = Rig::new();
     rig.want(&of(Workload::Job, "a"), 1);
     let id = rig.spawn_with(portless());
-    let actions = rig.handle(Input::Exited { id, exit: Some(Exit::Code(0)), last_line: String::new() });
+    let actions =
+        rig.handle(Input::Exited { id, exit: Some(Exit::Code(0)), cause: None, last_line: String::new() });
     let place = |which: fn(&Action) -> bool| actions.iter().position(which).unwrap();
     let (said, forgotten) = (
         place(|action| matches!(action, Action::Register(_))),

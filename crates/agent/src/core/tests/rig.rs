@@ -251,7 +251,7 @@ impl Rig {
 
     pub fn exit(&mut self, id: &LaunchId, code: i32) {
         let last_line = "the last line".to_owned();
-        self.tell(Input::Exited { id: id.clone(), exit: Some(Exit::Code(code)), last_line });
+        self.tell(Input::Exited { id: id.clone(), exit: Some(Exit::Code(code)), cause: None, last_line });
         assert_eq!(self.took_clean(), *id);
     }
 

@@ -389,7 +389,8 @@ impl Mesh {
             Some(_) => {}
             // The keeper doesn't know it, and says so.
             None => {
-                let input = Input::Exited { id: id.clone(), exit: None, last_line: String::new() };
+                let input =
+                    Input::Exited { id: id.clone(), exit: None, cause: None, last_line: String::new() };
                 self.reply(name, Duration::from_millis(1), input);
             }
         }
@@ -403,7 +404,8 @@ impl Mesh {
         };
         process.exit = Some(exit);
         if node.core.is_some() {
-            let input = Input::Exited { id: id.clone(), exit: Some(exit), last_line: String::new() };
+            let input =
+                Input::Exited { id: id.clone(), exit: Some(exit), cause: None, last_line: String::new() };
             let delay = self.chance.millis(1, 4);
             self.reply(name, delay, input);
         }
@@ -438,6 +440,7 @@ impl Mesh {
             launch: Launch { port: 20_000, ..process.launch.clone() },
             pid: process.pid,
             exit: process.exit,
+            cause: None,
             last_line: String::new(),
         };
         let adoption =
