@@ -12,6 +12,7 @@
 //! Whoever runs `mesh` under a supervisor of its own must let the keeper live when `mesh` ends (systemd:
 //! `KillMode=process`).
 
+pub mod bpf;
 mod cgroup;
 mod client;
 mod clone;

@@ -4,6 +4,8 @@
 
 mod attempts;
 mod greed;
+mod load;
+mod reach;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -20,6 +22,14 @@ fn main() -> ExitCode {
         [_, "exec", pid, ..] => exec(pid.parse().unwrap(), &args[3..]),
         [_, "greed", ..] => greed::run(&args[2..]),
         [_, "attempt", ..] => attempts::run(&args[2..]),
+        [_, "reach", ..] => reach::run(&args[2..]),
+        [_, "storm", count] => load::storm(count.parse().unwrap()),
+        [_, "pour", port, bytes] => load::pour(port.parse().unwrap(), bytes.parse().unwrap()),
+        [_, "ask", port, count, bytes] => {
+            load::ask(port.parse().unwrap(), count.parse().unwrap(), bytes.parse().unwrap())
+        }
+        [_, "serve", port] => load::serve(port.parse().unwrap()),
+        [_, "hear"] => reach::hear(),
         [_, "client", dir, logs, script] => client(dir, logs, script),
         _ => ExitCode::from(64),
     }

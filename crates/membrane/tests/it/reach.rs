@@ -1,0 +1,175 @@
+//! What the sockets of a group get through to, by real attempts against sockets of this machine.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use membrane::bpf::{Programs, Protocol, Reach, Sighting, Watch, What};
+
+use crate::groups::{Group, Workload, cannot};
+use crate::support::HARNESS;
+
+/// The sockets that are reached for.
+struct Outside {
+    tcp: u16,
+    udp: u16,
+    other_tcp: u16,
+    other_udp: u16,
+    own: u16,
+    _others: Vec<TcpListener>,
+    _other_udp: [UdpSocket; 3],
+}
+
+impl Outside {
+    fn new() -> Self {
+        let mut others = Vec::new();
+        let [tcp, other_tcp] = [(); 2].map(|()| {
+            let first = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = first.local_addr().unwrap().port();
+            others.push(first);
+            others.extend(
+                ["127.0.0.2", "127.0.0.3", "::1"].map(|host| TcpListener::bind((host, port)).unwrap()),
+            );
+            port
+        });
+        let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let udp = echo.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16];
+            while let Ok((_, from)) = echo.recv_from(&mut buffer) {
+                let _ = echo.send_to(b"!", from);
+            }
+        });
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let other_udp = other.local_addr().unwrap().port();
+        let sockets = [
+            other,
+            UdpSocket::bind(("::1", other_udp)).unwrap(),
+            UdpSocket::bind(("127.255.255.255", other_udp)).unwrap(),
+        ];
+        let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { tcp, udp, other_tcp, other_udp, own, _others: others, _other_udp: sockets }
+    }
+
+    fn reach(&self) -> Reach {
+        let local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Reach { tcp: vec![(local, self.tcp)], udp: vec![(local, self.udp)], listen: vec![self.own] }
+    }
+
+    /// What came of each attempt.
+    fn attempts(&self, group: &Group) -> BTreeMap<String, String> {
+        let ports =
+            [self.tcp, self.udp, self.other_tcp, self.other_udp, self.own].map(|port| port.to_string());
+        let args: Vec<&str> = ["reach"].into_iter().chain(ports.iter().map(String::as_str)).collect();
+        let mut workload = Workload::new(group, HARNESS, &args);
+        workload.go();
+        let said = workload.end();
+        assert!(said.ends_with("all were made\n"), "{said}");
+        let lines = said.lines().filter_map(|line| line.rsplit_once(": "));
+        lines.map(|(what, came)| (what.to_owned(), came.to_owned())).collect()
+    }
+}
+
+fn done<'a>(made: &'a BTreeMap<String, String>, group: &str) -> Vec<&'a str> {
+    let done = made.iter().filter(|(what, came)| what.starts_with(group) && *came == "done");
+    done.map(|(what, _)| what.as_str()).collect()
+}
+
+#[test]
+fn what_is_listed_is_reached_and_nothing_else() {
+    if cannot() {
+        return;
+    }
+    let (group, outside) = (Group::new("reach"), Outside::new());
+    Programs::load().unwrap().attach(Some(&outside.reach()), group.as_fd()).unwrap();
+    let made = outside.attempts(&group);
+    assert_eq!(done(&made, "not listed"), [""; 0], "{made:#?}");
+    assert_eq!(done(&made, "listed").len(), 8, "{made:#?}");
+    assert!(made.len() >= 45, "{}", made.len());
+}
+
+#[test]
+fn without_a_reach_the_attempts_succeed() {
+    if cannot() {
+        return;
+    }
+    let (group, outside) = (Group::new("open"), Outside::new());
+    Programs::load().unwrap().attach(None, group.as_fd()).unwrap();
+    let made = outside.attempts(&group);
+    assert!(done(&made, "not listed").len() >= 30, "the attempts prove nothing: {made:#?}");
+}
+
+#[test]
+fn a_group_with_an_empty_reach_reaches_nothing() {
+    if cannot() {
+        return;
+    }
+    let (group, outside) = (Group::new("empty"), Outside::new());
+    Programs::load().unwrap().attach(Some(&Reach::default()), group.as_fd()).unwrap();
+    let made = outside.attempts(&group);
+    assert_eq!(done(&made, ""), [""; 0], "{made:#?}");
+}
+
+#[test]
+fn nobody_gets_through_to_a_port_that_is_not_its_own() {
+    if cannot() {
+        return;
+    }
+    let group = Group::new("hear");
+    Programs::load().unwrap().attach(Some(&Reach::default()), group.as_fd()).unwrap();
+    let mut workload = Workload::new(&group, HARNESS, &["hear"]);
+    workload.go();
+    let ports = workload.line();
+    let (tcp, udp) = ports.split_once(' ').unwrap();
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, tcp.parse().unwrap()));
+    // Nothing answers: the time-out is the result.
+    let error = TcpStream::connect_timeout(&to, Duration::from_millis(300)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"x", (Ipv4Addr::LOCALHOST, udp.parse().unwrap())).unwrap();
+    workload.go();
+    assert_eq!(workload.end(), "heard nothing\n");
+}
+
+#[test]
+fn a_reach_that_does_not_fit_is_refused_and_nothing_stands() {
+    if cannot() {
+        return;
+    }
+    let group = Group::new("many");
+    let programs = Programs::load().unwrap();
+    let reach = Reach { listen: (1..=65).collect(), ..Reach::default() };
+    let error = programs.attach(Some(&reach), group.as_fd()).unwrap_err().to_string();
+    assert!(error.contains("65 destinations"), "{error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { assert!(Watch::new().add(group.as_fd()).is_err()) });
+}
+
+#[tokio::test]
+async fn refusals_are_told_and_counted_though_whoever_attached_is_gone() {
+    if cannot() {
+        return;
+    }
+    let (group, outside) = (Group::new("told"), Outside::new());
+    Programs::load().unwrap().attach(Some(&outside.reach()), group.as_fd()).unwrap();
+    let mut watch = Watch::new();
+    let id = watch.add(group.as_fd()).unwrap();
+    let made = outside.attempts(&group);
+    assert_eq!(done(&made, "not listed"), [""; 0], "{made:#?}");
+    let traffic = watch.traffic(id).unwrap();
+    let mut seen: Vec<Sighting> = Vec::new();
+    while (seen.len() as u64) < traffic.refusals - traffic.untold {
+        seen.extend(tokio::time::timeout(Duration::from_secs(60), watch.next()).await.unwrap());
+    }
+    assert!(traffic.refusals >= 30, "{traffic:?}");
+    let has = |what: &What| seen.iter().any(|s| s.group == id && s.what == *what);
+    let other = SocketAddr::from((Ipv4Addr::LOCALHOST, outside.other_tcp));
+    assert!(has(&What::RefusedConnect(Protocol::Tcp, other)), "{seen:#?}");
+    let other = SocketAddr::from((Ipv4Addr::LOCALHOST, outside.other_udp));
+    assert!(has(&What::RefusedSend(Protocol::Udp, other)), "{seen:#?}");
+    let multipath = What::RefusedSocket(libc::SOCK_STREAM as u16, libc::IPPROTO_MPTCP as u64);
+    assert!(has(&multipath), "{seen:#?}");
+    let by = seen.iter().find_map(|s| s.process.clone()).unwrap();
+    assert_eq!(by.1, "keeper-harness");
+}
