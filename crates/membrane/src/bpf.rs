@@ -25,6 +25,7 @@ mod watch;
 use std::io;
 use std::path::PathBuf;
 
+pub use place::group_of;
 pub use reach::{Programs, Reach, possible};
 pub use tracer::Processes;
 pub use watch::{Protocol, Sighting, Traffic, Watch, What};

@@ -37,6 +37,7 @@ pub mod scale;
 pub mod status;
 pub mod stop;
 pub mod ticket;
+pub mod trace;
 pub mod trust;
 pub mod up;
 pub mod upgrade;
@@ -81,6 +82,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Ps(args) => ps::run(context, args),
         Command::Logs(args) => logs::run(context, args),
         Command::Events(args) => events::run(context, args),
+        Command::Trace(args) => trace::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),

@@ -83,7 +83,9 @@ pub fn replicas(out: &Out, apps: &[AppStatus], now: Timestamp) -> Table {
 pub fn event(out: &Out, event: &Event) -> String {
     let paint = match event.kind {
         EventKind::HealthOk | EventKind::EndpointRegister => Paint::Green,
-        EventKind::HealthFail | EventKind::SporeRefused | EventKind::RolledBack => Paint::Red,
+        EventKind::HealthFail | EventKind::SporeRefused | EventKind::ReachRefused | EventKind::RolledBack => {
+            Paint::Red
+        }
         EventKind::ProcessExit | EventKind::DrainStart => Paint::Yellow,
         EventKind::PlanReceived | EventKind::LaunchStart | EventKind::ReplicaStopped | EventKind::Mesh => {
             Paint::Dim

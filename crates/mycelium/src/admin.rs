@@ -9,13 +9,18 @@ use edge::Edge;
 use fabric::Fabric;
 
 use crate::metrics;
+use crate::sight::{self, Sight};
 
 /// `GET /metrics` and `GET /health`.
-pub(crate) fn router(edge: Edge, fabric: Fabric) -> Router {
-    let parts = Arc::new((edge, fabric));
+pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight) -> Router {
+    let parts = Arc::new((edge, fabric, sight));
     let text = move || {
         let parts = Arc::clone(&parts);
-        async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::text(&parts.0, &parts.1.view())) }
+        async move {
+            let counted = parts.2.counted().await;
+            let text = metrics::text(&parts.0, &parts.1.view()) + &sight::text(&counted);
+            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+        }
     };
     Router::new().route("/metrics", get(text)).route("/health", get(|| async { "ok\n" }))
 }

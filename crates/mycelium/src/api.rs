@@ -4,6 +4,7 @@
 
 mod mesh;
 mod openapi;
+mod trace;
 mod types;
 
 pub use mesh::{
@@ -11,6 +12,7 @@ pub use mesh::{
     RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;
+pub use trace::{Trace, TraceQuery, TraceWhat};
 pub use types::{
     AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,
     MeshStatus, NodeStatus, PlanAt, Quarantined, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo,

@@ -223,6 +223,16 @@ impl Client {
         self.lines(&format!("/v1/logs/{app}?follow={}{tail}{replica}{here}", query.follow)).await
     }
 
+    /// What an app's replicas do, from now on.
+    pub async fn trace(
+        &self,
+        app: &AppName,
+        query: &api::TraceQuery,
+    ) -> Result<Lines<api::Trace>, ClientError> {
+        let replica = query.replica.as_ref().map(|r| format!("&replica={r}")).unwrap_or_default();
+        self.lines(&format!("/v1/trace/{app}?here={}{replica}", query.here)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, empty()).await
     }

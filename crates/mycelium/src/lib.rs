@@ -30,11 +30,13 @@ mod quarantine;
 mod routes;
 mod server;
 mod settle;
+mod sight;
 mod sockets;
 mod spores;
 mod status;
 mod takeover;
 mod tls;
+mod trace;
 mod traffic;
 mod tunnel;
 

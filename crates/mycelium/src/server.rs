@@ -32,6 +32,7 @@ pub(crate) fn router(state: ApiState) -> Router {
 pub(crate) fn peer_router(state: ApiState) -> Router {
     Router::new()
         .route("/v1/logs/{app}", get(streams::logs_here))
+        .route("/v1/trace/{app}", get(streams::trace_here))
         .fallback(error::unknown_path)
         .with_state(state)
 }
@@ -53,6 +54,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/spores/gc", post(spores::collect))
         .route("/v1/events", get(streams::events))
         .route("/v1/logs/{app}", get(streams::logs))
+        .route("/v1/trace/{app}", get(streams::trace))
         .route("/v1/metrics", get(state::metrics))
         .route("/v1/nodes", get(mesh::nodes))
         .route("/v1/network", get(mesh::network))

@@ -49,6 +49,8 @@ pub enum EventKind {
     ReplicaStopped,
     /// A spore may not run here: unsigned, untrusted, altered or unfit.
     SporeRefused,
+    /// A replica was refused what its reach doesn't list.
+    ReachRefused,
     /// A release failed and the one before it runs again.
     RolledBack,
     /// The mesh on this machine started, stopped or was handed over.
@@ -69,6 +71,7 @@ impl EventKind {
             Self::DrainStart => "drain-start",
             Self::ReplicaStopped => "replica-stopped",
             Self::SporeRefused => "spore-refused",
+            Self::ReachRefused => "reach-refused",
             Self::RolledBack => "rolled-back",
             Self::Mesh => "mesh",
         }

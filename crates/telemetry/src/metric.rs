@@ -14,3 +14,19 @@ pub const EDGE_CONNECTIONS: &str = "mycelium_edge_connections";
 pub const REPLICAS: &str = "mycelium_replicas";
 /// Restarts of replicas by `app` and `node`.
 pub const RESTARTS: &str = "mycelium_replica_restarts_total";
+/// Bytes of the network layer that a replica received, by `app`, `node` and `replica`; so are those that follow.
+pub const RECEIVED: &str = "mycelium_replica_network_receive_bytes_total";
+/// Bytes of the network layer that a replica sent.
+pub const SENT: &str = "mycelium_replica_network_transmit_bytes_total";
+/// TCP connections that a replica asked for and got.
+pub const CONNECTS: &str = "mycelium_replica_connects_total";
+/// TCP connections that others made to a replica.
+pub const ACCEPTS: &str = "mycelium_replica_accepts_total";
+/// Connections, datagrams, ports and sockets that a replica was refused.
+pub const REFUSALS: &str = "mycelium_replica_refusals_total";
+/// Programs that a replica executed.
+pub const EXECS: &str = "mycelium_replica_execs_total";
+/// Processes of a replica that ended.
+pub const EXITS: &str = "mycelium_replica_exits_total";
+/// What was counted of a replica and not told one by one.
+pub const UNTOLD: &str = "mycelium_replica_untold_total";

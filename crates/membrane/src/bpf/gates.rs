@@ -286,7 +286,8 @@ pub(super) fn connected(maps: &Maps, name: &'static CStr) -> Program {
     const REPLY: i16 = 4;
     const PASSIVE_ESTABLISHED: i32 = 5;
     let mut gate = Gate::new(maps);
-    gate.asm.store(Size::U32, Reg::R6, REPLY, -1);
+    // by way of a register: a number is not taken before Linux 6.3
+    gate.asm.set(Reg::R1, -1).store(Size::U32, Reg::R6, REPLY, Reg::R1);
     gate.asm.load(Size::U32, Reg::R1, Reg::R6, OPERATION);
     gate.asm.go_if(Reg::R1, If::NotEqual, PASSIVE_ESTABLISHED, gate.allow);
     gate.count(Counter::Accepts);

@@ -44,6 +44,14 @@ pub(super) fn processors() -> usize {
     last.map_or(1, |last| last + 1)
 }
 
+/// The group of a process in the v2 hierarchy; none where there is no such hierarchy or process.
+#[must_use]
+pub fn group_of(process: u32) -> Option<PathBuf> {
+    let own = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    Some(mounted()?.join(path))
+}
+
 /// A group that is there to try something, without a process.
 #[derive(Debug)]
 pub(super) struct Trial {
@@ -56,10 +64,9 @@ impl Trial {
     pub fn new() -> Result<Self, Lack> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let root = mounted().ok_or(Lack::NoHierarchy)?;
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = root.join(own).join(format!("mesh-trial-{}-{number}", std::process::id()));
+        let own = group_of(std::process::id()).unwrap_or(root);
+        let path = own.join(format!("mesh-trial-{}-{number}", std::process::id()));
         let made = fs::create_dir(&path).and_then(|()| File::open(&path));
         let dir = made.map_err(|source| Lack::Group { path: path.clone(), source })?;
         Ok(Self { path, dir })

@@ -3,6 +3,7 @@
 //! What the keeper has attached is found at the groups themselves, so that whoever watches may come and go. There should
 //! be one who watches a machine's groups: of two, each hears a part of the refusals. What nobody heard is counted.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 
@@ -18,6 +20,7 @@ use super::shape::{self, Counter, Kind, Record, TCP, UDP};
 use super::sys::{self, Map, Place};
 use super::tracer::{Processes, Tracer};
 use super::{Lack, place};
+use crate::exit::Exit;
 
 /// How many records are taken at once, so that nobody else waits for long.
 const BATCH: usize = 4096;
@@ -47,8 +50,8 @@ pub struct Traffic {
 /// Something that happened in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// When: nanoseconds of the monotonic clock.
-    pub at: u64,
+    /// How long ago it was when it was read.
+    pub ago: Duration,
     /// The group's number.
     pub group: u64,
     /// The process (as the machine numbers it), if it was one's doing; and what it calls itself.
@@ -62,8 +65,8 @@ pub struct Sighting {
 pub enum What {
     /// A program was executed: its path as it was given, where the kernel says it.
     Exec(Option<PathBuf>),
-    /// A process ended: its wait status, where the kernel says it.
-    Exit(Option<i32>),
+    /// A process ended: how, where the kernel says it.
+    Exit(Option<Exit>),
     /// A connection was asked for, and let through.
     Connect(Protocol, SocketAddr),
     /// A connection was refused.
@@ -220,6 +223,8 @@ impl Watch {
                     take(ring, &mut seen);
                 }
             }
+            // Each ring has its own order.
+            seen.sort_by_key(|sighting| Reverse(sighting.ago));
             if seen.is_empty() { Poll::Pending } else { Poll::Ready(seen) }
         })
         .await
@@ -240,7 +245,19 @@ fn set_wanted(map: &Map, wanted: bool) -> io::Result<()> {
     map.set(&0_u32.to_ne_bytes(), &u32::from(wanted).to_ne_bytes())
 }
 
+/// A wait status; a dump beside a signal is of no interest here.
+fn ended(status: u64) -> Option<Exit> {
+    let status = u32::try_from(status).ok()?;
+    Some(match status & 0x7f {
+        0 => Exit::Code((status >> 8 & 0xff).cast_signed()),
+        signal => Exit::Signal(signal.cast_signed()),
+    })
+}
+
 fn sighting(record: Record) -> Option<Sighting> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::try_from(now).unwrap_or_default();
+    let ago = now.saturating_sub(Duration::from_nanos(record.at));
     let protocol = match record.protocol {
         TCP => Protocol::Tcp,
         UDP => Protocol::Udp,
@@ -249,7 +266,7 @@ fn sighting(record: Record) -> Option<Sighting> {
     let address = SocketAddr::new(record.address, u16::from_be_bytes(record.port));
     let what = match record.kind {
         Kind::Exec => What::Exec((!record.text.is_empty()).then(|| record.text.into())),
-        Kind::Exit => What::Exit((record.more != u64::MAX).then_some(record.more as u32 as i32)),
+        Kind::Exit => What::Exit(ended(record.more)),
         Kind::Connect => What::Connect(protocol, address),
         Kind::RefusedConnect => What::RefusedConnect(protocol, address),
         Kind::RefusedSend => What::RefusedSend(protocol, address),
@@ -259,5 +276,5 @@ fn sighting(record: Record) -> Option<Sighting> {
         Kind::RefusedOut => What::DroppedOut(protocol, address),
     };
     let process = (record.pid != 0).then_some((record.pid, record.name));
-    Some(Sighting { at: record.at, group: record.group, process, what })
+    Some(Sighting { ago, group: record.group, process, what })
 }

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use membrane::Exit;
 use membrane::bpf::{Processes, Programs, Reach, Sighting, Traffic, Watch, What};
 
 use crate::groups::{Group, Workload, cannot};
@@ -61,8 +62,8 @@ async fn no_program_and_no_end_is_missed() {
     // its own end, and no program: that ran before it was put there
     assert_eq!(counts, Processes { execs: 3000, exits: 3001, untold: 0 });
     let programs = seen.iter().filter(|s| s.what == What::Exec(Some("/bin/true".into()))).count();
-    let ends = seen.iter().filter(|s| s.what == What::Exit(Some(0))).count();
-    let own = seen.iter().filter(|s| s.what == What::Exit(Some(7 << 8))).count();
+    let ends = seen.iter().filter(|s| s.what == What::Exit(Some(Exit::Code(0)))).count();
+    let own = seen.iter().filter(|s| s.what == What::Exit(Some(Exit::Code(7)))).count();
     assert_eq!((programs, ends, own), (3000, 3000, 1));
     let named = |s: &Sighting| s.process.as_ref().is_some_and(|(pid, name)| *pid > 0 && name == "true");
     assert!(seen.iter().filter(|s| named(s)).count() >= 6000);

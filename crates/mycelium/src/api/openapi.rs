@@ -7,6 +7,7 @@ use super::mesh::{
     Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PolicyStatus, Pong, RecordAt, RootsAt,
     TicketMade, TicketStatus, TicketWish, Written,
 };
+use super::trace::{Trace, TraceQuery};
 use super::types::{
     AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt,
     Quarantined, Receipt, Shutdown, SporeInfo, Stored, VersionInfo, Why,
@@ -68,6 +69,11 @@ const OPERATIONS: &[Operation] = &[
         query: Some(of::<LogQuery>),
         response: (LINES, of::<LogLine>),
         ..get("/v1/logs/{app}", "What an app's replicas wrote, one line a line", of::<LogLine>)
+    },
+    Operation {
+        query: Some(of::<TraceQuery>),
+        response: (LINES, of::<Trace>),
+        ..get("/v1/trace/{app}", "What an app's replicas do from now on, one thing a line", of::<Trace>)
     },
     Operation {
         response: ("text/plain; version=0.0.4", text),

@@ -37,6 +37,7 @@ use crate::presence::Presence;
 use crate::quarantine::{Quarantine, Watchdog};
 use crate::routes::Routing;
 use crate::server::{self, ApiSocket, ApiState, Shared};
+use crate::sight::{self, Sight};
 use crate::traffic::EdgeTraffic;
 use crate::tunnel::Ways;
 use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
@@ -80,6 +81,7 @@ impl App {
         let deps = state.deps(keeper_config, traffic);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
+        let sight = open_eyes(&state, &mut tasks);
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
@@ -108,6 +110,7 @@ impl App {
             ending,
             presence: state.presence,
             quarantine: state.quarantine,
+            sight,
             network,
         });
         doors.serve(&edge)?;
@@ -326,6 +329,19 @@ async fn heard_again(network: Option<&Network>, fresh: bool) {
     }
 }
 
+/// The eyes on what replicas do, where the kernel gives them.
+fn open_eyes(state: &State, tasks: &mut JoinSet<&'static str>) -> Sight {
+    let (sight, eyes) = sight::open(state.events.clone());
+    if let Some(eyes) = eyes {
+        let finding = sight::find(state.fabric.clone(), state.presence.clone(), sight.clone());
+        tasks.spawn(async move {
+            tokio::join!(eyes.look(), finding);
+            "sight"
+        });
+    }
+    sight
+}
+
 /// The tasks that run as long as the mesh does.
 fn spawn_tasks(
     shared: &Arc<Shared>,
@@ -340,7 +356,7 @@ fn spawn_tasks(
         "local API"
     });
     if let Some(listener) = admin {
-        let router = admin::router(shared.edge.clone(), shared.fabric.clone());
+        let router = admin::router(shared.edge.clone(), shared.fabric.clone(), shared.sight.clone());
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
             "admin address"

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use types::{AppName, NodeName, PublicKey};
 
 use super::{read, replicas, send};
 use crate::api::{LogLine, LogQuery};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Lines};
 use crate::clock::SystemClock;
 use crate::network::Network;
 use crate::server::{ApiState, LineSender};
@@ -91,19 +93,37 @@ async fn follow(
     query: &LogQuery,
     to: &LineSender,
 ) -> Result<(), ()> {
+    let open = |client: Client| {
+        let (app, query) = (app.clone(), LogQuery { here: true, ..query.clone() });
+        async move { client.logs(&app, &query).await }
+    };
+    forward_all(state, network, send(state, app, query, to), open, to).await
+}
+
+/// What `local` sends, and what all other nodes do: of each that is here, now or later, what `open` asks it for. Ends as
+/// `local` does.
+pub(crate) async fn forward_all<T, F>(
+    state: &ApiState,
+    network: &Network,
+    local: impl Future<Output = Result<(), ()>>,
+    open: impl Fn(Client) -> F,
+    to: &LineSender,
+) -> Result<(), ()>
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Result<Lines<T>, ClientError>> + Send + 'static,
+{
     let mut forwarding = JoinSet::new();
     let mut followed = BTreeSet::new();
     let mut changes = state.fabric.subscribe();
-    let local = send(state, app, query, to);
     tokio::pin!(local);
     loop {
         for (name, key) in peers(network) {
             if followed.insert(name.clone()) {
-                let client = Client::of_peer(network.overlay.clone(), key);
-                let (app, query, to) = (app.clone(), LogQuery { here: true, ..query.clone() }, to.clone());
+                let (lines, to) = (open(Client::of_peer(network.overlay.clone(), key)), to.clone());
                 forwarding.spawn(async move {
                     // A node that goes may come back.
-                    let _ = forward(&client, &app, &query, &to).await;
+                    let _ = forward(lines, &to).await;
                     name
                 });
             }
@@ -121,8 +141,11 @@ async fn follow(
     }
 }
 
-async fn forward(client: &Client, app: &AppName, query: &LogQuery, to: &LineSender) -> Result<(), ()> {
-    let mut lines = client.logs(app, query).await.map_err(drop)?;
+async fn forward<T: Serialize + DeserializeOwned>(
+    lines: impl Future<Output = Result<Lines<T>, ClientError>>,
+    to: &LineSender,
+) -> Result<(), ()> {
+    let mut lines = lines.await.map_err(drop)?;
     while let Some(line) = lines.next().await.map_err(drop)? {
         to.send(&[line]).await?;
     }

@@ -26,6 +26,7 @@ use crate::network::Network;
 use crate::presence::Presence;
 use crate::quarantine::Quarantine;
 use crate::routes::Routing;
+use crate::sight::{self, Sight};
 use crate::{metrics, status};
 
 /// How many of an app's last events `why` shows.
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) ending: mpsc::Sender<Ending>,
     pub(crate) presence: Presence,
     pub(crate) quarantine: Quarantine,
+    pub(crate) sight: Sight,
     /// Absent in a mesh on one machine.
     pub(crate) network: Option<Network>,
 }
@@ -225,7 +227,8 @@ pub(super) async fn why(
 
 /// `GET /v1/metrics`
 pub(super) async fn metrics(State(state): State<ApiState>) -> String {
-    metrics::text(&state.edge, &state.fabric.view())
+    let counted = state.sight.counted().await;
+    metrics::text(&state.edge, &state.fabric.view()) + &sight::text(&counted)
 }
 
 /// `POST /v1/shutdown`: answered once it is so. A hand-over's answer stays open until either side has enough.

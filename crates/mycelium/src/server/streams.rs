@@ -4,6 +4,7 @@ use std::io;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,9 +14,9 @@ use types::AppName;
 
 use super::error::ApiError;
 use super::state::ApiState;
-use crate::api::{EventQuery, LogQuery};
+use crate::api::{EventQuery, LogQuery, TraceQuery};
 use crate::body::Chunks;
-use crate::logs;
+use crate::{logs, trace};
 
 /// How many lines may wait for a slow reader before the source waits as well.
 const WAITING: usize = 64;
@@ -78,6 +79,40 @@ pub(super) async fn logs_here(
 ) -> Result<Response, ApiError> {
     let app = AppName::new(&app).map_err(|e| ApiError::bad_request(e.to_string()))?;
     Ok(stream(move |to| async move { logs::send(&state, &app, &query, &to).await }))
+}
+
+/// `GET /v1/trace/{app}`
+pub(super) async fn trace(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+    Query(query): Query<TraceQuery>,
+) -> Result<Response, ApiError> {
+    let app = AppName::new(&app).map_err(|e| ApiError::bad_request(e.to_string()))?;
+    if !state.knows(&app) {
+        return Err(state.no_such_app(&app));
+    }
+    if state.network.is_none() || query.here {
+        can_see(&state)?;
+    }
+    Ok(stream(move |to| async move { trace::send_all(&state, &app, &query, &to).await }))
+}
+
+/// `GET /v1/trace/{app}` of another node: what happens on this one.
+pub(super) async fn trace_here(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+    Query(query): Query<TraceQuery>,
+) -> Result<Response, ApiError> {
+    let app = AppName::new(&app).map_err(|e| ApiError::bad_request(e.to_string()))?;
+    can_see(&state)?;
+    Ok(stream(move |to| async move { trace::send(&state, &app, &query, &to).await }))
+}
+
+fn can_see(state: &ApiState) -> Result<(), ApiError> {
+    let Some(lack) = state.sight.lack() else { return Ok(()) };
+    let error =
+        ApiError::new(StatusCode::NOT_IMPLEMENTED, format!("what replicas do is not seen here: {lack}"));
+    Err(error.hint("`mesh logs` and `mesh events` show what they say, and how they end"))
 }
 
 async fn follow_events(state: &ApiState, query: &EventQuery, to: &LineSender) -> Result<(), ()> {
