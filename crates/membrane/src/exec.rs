@@ -1,15 +1,17 @@
-//! Running a command where a workload lives: its environment, its working directory, our terminal.
+//! Running a command where a workload lives: its environment, its room if it has one, its working directory, our terminal.
 
 #![expect(unsafe_code, reason = "signal dispositions have no safe binding here")]
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::exit::Exit;
+use crate::skin::{GUEST, Host, drop_capabilities};
 use crate::{marker, procfs};
 
 /// What a terminal sends to a whole foreground group: the command's to act upon while it runs.
@@ -33,11 +35,15 @@ pub fn exec_in(pid: u32, argv: &[String]) -> io::Result<Exit> {
             command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
         }
     }
+    let room = Room::of(pid)?;
     let ignoring = Ignoring::begin();
     let before = ignoring.before;
-    // SAFETY: the closure makes two system calls, which may be made between fork and exec.
+    // SAFETY: the closure makes system calls only, which may be made between fork and exec.
     unsafe {
         command.pre_exec(move || {
+            if let Some(room) = &room {
+                room.enter()?;
+            }
             for (signal, disposition) in TERMINAL.into_iter().zip(before) {
                 // a handler of ours doesn't survive the exec anyhow
                 let kept = if disposition == libc::SIG_IGN { libc::SIG_IGN } else { libc::SIG_DFL };
@@ -52,6 +58,68 @@ pub fn exec_in(pid: u32, argv: &[String]) -> io::Result<Exit> {
         Some(code) => Exit::Code(code),
         None => Exit::Signal(status.signal().unwrap_or_default()),
     })
+}
+
+/// The room of a process, from outside.
+struct Room {
+    process: OwnedFd,
+    folder: OwnedFd,
+}
+
+impl Room {
+    /// That of a process, if it isn't where we are.
+    fn of(pid: u32) -> io::Result<Option<Self>> {
+        let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/user"));
+        if space(&pid.to_string())? == space("self")? {
+            return Ok(None);
+        }
+        let id = rustix::process::Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+        let process = rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty())?;
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        let folder = rustix::fs::open(format!("/proc/{pid}/cwd"), flags, rustix::fs::Mode::empty())?;
+        Ok(Some(Self { process, folder }))
+    }
+
+    /// Goes on in it, as a process born there, its guest, without capabilities. The process before waits for the end.
+    ///
+    /// # Safety
+    /// To be called in a fresh child only.
+    unsafe fn enter(&self) -> io::Result<()> {
+        let done = |result: libc::c_long| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+        // SAFETY: system calls on numbers.
+        unsafe {
+            done(Host::enter(self.process.as_raw_fd()).into())?;
+            done(libc::fchdir(self.folder.as_raw_fd()).into())?;
+            match libc::fork() {
+                -1 => return Err(io::Error::last_os_error()),
+                0 => {}
+                child => end_as(child),
+            }
+            // Refused where only root could do it: then there are none but its own.
+            libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>());
+            done(libc::syscall(libc::SYS_setresgid, GUEST, GUEST, GUEST))?;
+            done(libc::syscall(libc::SYS_setresuid, GUEST, GUEST, GUEST))?;
+            if drop_capabilities() { Ok(()) } else { Err(io::Error::last_os_error()) }
+        }
+    }
+}
+
+/// Ends as a child does.
+unsafe fn end_as(child: libc::c_int) -> ! {
+    // SAFETY: system calls on numbers, and one that is written before it is read.
+    unsafe {
+        for signal in TERMINAL {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        let mut status = 0;
+        while libc::waitpid(child, &raw mut status, 0) < 0 && *libc::__errno_location() == libc::EINTR {}
+        if libc::WIFSIGNALED(status) {
+            let signal = libc::WTERMSIG(status);
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+        libc::_exit(libc::WEXITSTATUS(status))
+    }
 }
 
 /// While this lives, the terminal's signals are ignored here.

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
 pub(crate) use layers::Means;
-pub(crate) use room::{Host, Room};
-pub(crate) use wear::Grown;
+pub(crate) use room::{GUEST, Host, Room};
+pub(crate) use wear::{Grown, drop_capabilities};
 
 /// What a workload may reach; everything else is refused to it: other files, ports and processes, UDP, local sockets but
 /// pairs of its own, new namespaces, and most of what makes a kernel do more than run programs.

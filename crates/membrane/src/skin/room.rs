@@ -27,7 +27,7 @@ use act::Thing;
 pub(super) use layout::{RUN, TMP};
 
 /// The user and group that a workload finds itself to be.
-const GUEST: u32 = 1000;
+pub(crate) const GUEST: u32 = 1000;
 /// Users of rooms, as the machine sees them, begin here: above all that is given to people, services and containers. The
 /// number of its process 1 is added (at most 2^22), so no two that live are the same.
 const FIRST_USER: u32 = 0x7000_0000;

@@ -72,7 +72,6 @@ impl Grown {
     /// To be called in a fresh child only, in its room: what it takes from the process it can't give back. `rules` must be
     /// the descriptor of [`Grown::rules`] or a copy of it.
     pub(crate) unsafe fn wear(&self, rules: Option<c_int>) -> bool {
-        let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
         let Ok(len) = u16::try_from(self.filter.len()) else { return false };
         let filter = Program { len, filter: self.filter.as_ptr() };
         // SAFETY: system calls on values that live here; none allocates or takes a lock.
@@ -80,12 +79,7 @@ impl Grown {
             if !rules.is_none_or(|rules| self.open(rules)) {
                 return false;
             }
-            // Without the right to drop them from the bounding set there are none to gain: see the next but one.
-            for capability in 0..64 as c_ulong {
-                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
-            }
-            libc::syscall(libc::SYS_capset, &raw const header, NO_CAPABILITIES.as_ptr()) == 0
-                && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0) == 0
+            drop_capabilities()
                 && rules.is_none_or(|rules| libc::syscall(libc::SYS_landlock_restrict_self, rules, 0) == 0)
                 && (len == 0
                     || libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
@@ -109,6 +103,23 @@ impl Grown {
                 parent >= 0 && added
             }
         })
+    }
+}
+
+/// Takes all capabilities and the ways to new ones; false, with `errno`, where that can't be done.
+///
+/// # Safety
+/// To be called in a fresh child only: what it takes can't be given back.
+pub(crate) unsafe fn drop_capabilities() -> bool {
+    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    // SAFETY: system calls on values that live here.
+    unsafe {
+        // Without the right to drop them from the bounding set there are none to gain: see the next but one.
+        for capability in 0..64 as c_ulong {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+        libc::syscall(libc::SYS_capset, &raw const header, NO_CAPABILITIES.as_ptr()) == 0
+            && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0) == 0
     }
 }
 

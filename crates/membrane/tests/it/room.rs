@@ -183,3 +183,25 @@ async fn files_are_given_to_it_alone_and_stand_nowhere_else() {
     assert!(refused.contains("takes namespaces"), "{refused}");
     client.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_runs_in_it_as_its_guest() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let process =
+        client.keeper.spawn(script(&nest, "a", "echo hello > /tmp/x; exec sleep 1000")).await.unwrap();
+    let text = "until [ -s /tmp/x ]; do :; done; cat /tmp/x; id -u; pwd; [ $(ls /proc | grep -c '^[0-9]') -le 6 ] && echo few; grep CapEff /proc/self/status
+        trap 'exit 9' INT; kill -INT $$";
+    let command = std::process::Command::new(HARNESS)
+        .args(["exec", &process.pid.to_string(), "/bin/bash", "-c", text])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&command.stdout).into_owned();
+    let own = nest.path("own").display().to_string();
+    assert_eq!(said, format!("hello\n1000\n{own}\nfew\nCapEff:\t0000000000000000\n"), "{command:?}");
+    assert_eq!(command.status.code(), Some(9));
+    client.end().await;
+}
