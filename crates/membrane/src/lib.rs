@@ -18,6 +18,7 @@ mod client;
 mod clone;
 mod exec;
 mod exit;
+mod facts;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
@@ -37,6 +38,7 @@ pub use cgroup::{Budgets, Hold, Limits, Usage, Version};
 pub use client::{Events, Keeper, KeeperConfig, KeeperError, KeeperEvent, Program, Spawn};
 pub use exec::exec_in;
 pub use exit::{Exit, OutOfMemory};
+pub use facts::Facts;
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
 pub use skin::{Bound, By, Layers, Skin};

@@ -105,6 +105,8 @@ pub enum Command {
     Keys(c::keys::Args),
     /// Say whose spores may run here
     Trust(c::trust::Args),
+    /// Show what workloads are confined to
+    Profile(c::profile::Args),
     /// Say what must hold before a spore may start, in Rego
     Policy(c::policy::Args),
 
@@ -137,6 +139,8 @@ pub enum Command {
     Trace(c::trace::Args),
     /// Say why an app is as it is
     Why(c::why::Args),
+    /// Show what this machine can confine workloads with
+    Doctor(c::doctor::Args),
 
     /// Print the completions of a shell
     Completions(c::completions::Args),

@@ -11,6 +11,7 @@ pub mod completions;
 pub mod conflicts;
 pub mod contexts;
 pub mod deploy;
+pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod events;
@@ -24,6 +25,7 @@ pub mod node;
 pub mod nodes;
 pub mod operators;
 pub mod policy;
+pub mod profile;
 pub mod ps;
 pub mod publish;
 pub mod quarantine;
@@ -68,6 +70,8 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Release(args) => release::run(context, args),
         Command::Repo(args) => repo::run(context, args),
         Command::Keys(args) => keys::run(context, args),
+        Command::Profile(args) => profile::run(context, args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Trust(args) => trust::run(context, args),
         Command::Policy(args) => policy::run(context, args),
         Command::Deploy(args) => deploy::run(context, *args),

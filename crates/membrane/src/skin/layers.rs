@@ -1,6 +1,5 @@
 //! Layers: what this machine lets us confine workloads with, found out by trying.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -37,18 +36,6 @@ impl Layers {
     #[must_use]
     pub fn find() -> Self {
         Means::find().layers()
-    }
-
-    /// The same as labels, which plans can ask for.
-    #[must_use]
-    pub fn labels(&self) -> BTreeMap<String, String> {
-        let yes = |what: &str, given: bool| given.then(|| (format!("mesh.{what}"), "yes".to_owned()));
-        let landlock =
-            self.landlock.as_ref().ok().map(|version| ("mesh.landlock".to_owned(), version.to_string()));
-        [yes("room", self.room.is_ok()), yes("user", self.user.is_ok()), landlock]
-            .into_iter()
-            .flatten()
-            .collect()
     }
 
     /// Whether a workload can be confined here; why not.

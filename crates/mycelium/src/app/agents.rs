@@ -51,9 +51,8 @@ pub(super) async fn start_agents(
     let capacity = machine.share(config.nodes);
     let mut labels = BTreeMap::from([("host".to_owned(), machine.host.clone())]);
     labels.extend(config.labels.clone());
-    let layers =
-        tokio::task::spawn_blocking(membrane::Layers::find).await.expect("finding out doesn't panic");
-    labels.extend(layers.labels());
+    let facts = tokio::task::spawn_blocking(membrane::Facts::find).await.expect("finding out doesn't panic");
+    labels.extend(facts.labels());
     let describe = |name: &NodeName| Node {
         node_id: name.clone(),
         host: machine.host.clone(),
@@ -91,7 +90,7 @@ pub(super) async fn start_agents(
             run_dir: config.paths.run().join(name.as_str()),
             logs_dir: config.paths.logs().join(name.as_str()),
             profiles_dir: config.paths.profiles(),
-            layers: layers.clone(),
+            layers: facts.layers.clone(),
             edge_url: edge_url.to_owned(),
             environment: config.environment.clone(),
             timing: Timing::default(),
