@@ -45,12 +45,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Code, Failure> {
         table.row([what.to_owned(), given.to_owned(), how]);
     };
     let layers = &facts.layers;
-    let said = |given: &'static str| move |()| given.to_owned();
-    row("files, processes", layers.room.as_ref().map(|()| ()).map(said("namespaces, a root of its own")));
-    row("user", layers.user.as_ref().map(|()| ()).map(said("one for each replica")));
+    let said = |given: &'static str| move |_: &()| given.to_owned();
+    row("files, processes", layers.room.as_ref().map(said("namespaces, a root of its own")));
+    row("user", layers.user.as_ref().map(said("one for each replica")));
     row("files, ports", layers.landlock.as_ref().map(|version| format!("Landlock {version}")));
     row("system calls", Ok("seccomp".to_owned()));
-    row("addresses, UDP", facts.reach.as_ref().map(|()| ()).map(said("eBPF at its cgroup")));
+    row("addresses, UDP", facts.reach.as_ref().map(said("eBPF at its cgroup")));
     let budgets = &facts.budgets;
     for (what, hold) in [
         ("share of CPU", &budgets.cpu),
@@ -68,7 +68,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Code, Failure> {
         );
     }
     for (name, kept) in &profiles {
-        let how = kept.as_ref().map(|()| ()).map(|()| "by what stands above".to_owned());
+        let how = kept.as_ref().map(|_| "by what stands above".to_owned());
         row(&format!("profile {name}"), how);
     }
     context.out.line(table.render())?;
