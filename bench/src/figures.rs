@@ -87,6 +87,8 @@ pub enum Bar {
     NoLessThanBest,
     /// At least this share of what stands beside it.
     ShareOfBest(f64),
+    /// At most this share of what stands beside it.
+    AtMostShare(f64),
     /// There is none: it is printed for scale.
     None,
 }
@@ -137,7 +139,7 @@ impl Figure {
     fn best(&self) -> Option<&Series> {
         let sorted = |a: &&Series, b: &&Series| a.median().total_cmp(&b.median());
         match self.bar {
-            Bar::NoMoreThanBest => self.beside.iter().min_by(sorted),
+            Bar::NoMoreThanBest | Bar::AtMostShare(_) => self.beside.iter().min_by(sorted),
             _ => self.beside.iter().max_by(sorted),
         }
     }
@@ -145,7 +147,7 @@ impl Figure {
     /// Ours as a share of the best beside it, when that is what the bar is about.
     pub fn ratio(&self) -> Option<f64> {
         match self.bar {
-            Bar::NoMoreThanBest | Bar::NoLessThanBest | Bar::ShareOfBest(_) => {
+            Bar::NoMoreThanBest | Bar::NoLessThanBest | Bar::ShareOfBest(_) | Bar::AtMostShare(_) => {
                 self.best().map(|best| self.ours.median() / best.median())
             }
             _ => None,
@@ -165,6 +167,7 @@ impl Figure {
             (Bar::P99AtMost(bar), _) => met(self.ours.p99() <= bar),
             (_, None) => Verdict::Shown,
             (Bar::ShareOfBest(share), Some(best)) => met(ours >= share * best.median()),
+            (Bar::AtMostShare(share), Some(best)) => met(ours <= share * best.median()),
             (Bar::NoMoreThanBest, Some(best)) if ours <= best.median() => Verdict::Met,
             (Bar::NoLessThanBest, Some(best)) if ours >= best.median() => Verdict::Met,
             (_, Some(best)) => {
@@ -183,6 +186,7 @@ impl fmt::Display for Bar {
             Self::NoMoreThanBest => f.write_str("no more than the better"),
             Self::NoLessThanBest => f.write_str("as many as the better"),
             Self::ShareOfBest(share) => write!(f, "{share} x"),
+            Self::AtMostShare(share) => write!(f, "at most {share} x"),
             Self::None => Ok(()),
         }
     }

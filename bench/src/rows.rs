@@ -9,6 +9,7 @@ mod hop;
 mod hosts;
 mod idle;
 mod many;
+mod spawn;
 mod spore;
 
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "edge", about: "the edge beside nginx and HAProxy", run: edge::run },
     Row { name: "plan", about: "from a plan to the first answer", run: first::plan },
     Row { name: "many", about: "200 replicas on one machine", run: many::run },
+    Row { name: "spawn", about: "a confined program beside bubblewrap", run: spawn::run },
     Row { name: "spore", about: "verify and extract beside openssl speed", run: spore::run },
     Row {
         name: "changes",
