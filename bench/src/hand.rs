@@ -99,6 +99,7 @@ impl Hand {
             restart: 0,
             profile: None,
             reach: Vec::new(),
+            settings: Default::default(),
         };
         let mut plan = Plan::new(app.clone(), release, replicas);
         change(&mut plan);

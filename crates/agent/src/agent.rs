@@ -9,7 +9,7 @@ use fabric::Fabric;
 use genome::Node;
 use membrane::{KeeperConfig, KeeperError, Layers};
 use repo::Repo;
-use soul::TrustStore;
+use soul::{Custodian, TrustStore};
 use telemetry::Event;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -55,6 +55,8 @@ pub struct Deps {
     pub trust: Arc<TrustStore>,
     /// What operators' rules say.
     pub admission: Arc<dyn Admission>,
+    /// Who opens secrets that are sealed to this node, in the order in which they are asked: its key, a key service.
+    pub custodians: Vec<Arc<dyn Custodian>>,
     /// The node's key.
     pub signer: Arc<dyn Signer + Send + Sync>,
     /// The requests that are open on replicas.

@@ -133,7 +133,7 @@ impl Core {
         self.replicas.keys()
     }
 
-    /// Whether a replica would run if somebody else were trusted, or the node were another.
+    /// Whether a replica would run if somebody else were trusted, a secret were another, or the node were.
     #[must_use]
     pub fn waits_for_trust(&self) -> bool {
         self.replicas.values().any(|replica| replica.phase == replica::Phase::Refused)

@@ -15,6 +15,7 @@ mod prepare;
 mod probe;
 mod profile;
 mod retire;
+mod settings;
 mod shell;
 mod witness;
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cortex::Assignment;
-use genome::{Node, Reach, Transport};
-use membrane::Layers;
+use genome::{Node, Reach, Settings, Transport};
+use membrane::{By, Layers};
 use spore::attest::{AttestError, Attestations};
 use spore::{Extracted, Manifest, Provides, SporeError};
 use types::{PublicKey, Workload};
@@ -17,6 +17,7 @@ use types::{PublicKey, Workload};
 use crate::admission::{Admission, Candidate};
 use crate::core::{Check, Facts, Unprepared};
 use crate::profile::Confinement;
+use crate::settings::{Bound, Opener};
 
 /// Whether spores of a publisher may run here; the error says why that can't be told.
 pub(crate) type Trusts = dyn Fn(&PublicKey) -> Result<bool, String> + Send + Sync;
@@ -29,6 +30,8 @@ pub(crate) struct Order<'a> {
     pub admission: &'a dyn Admission,
     /// The node that it is for.
     pub node: &'a Node,
+    /// What it gets as files.
+    pub settings: &'a Opener,
     /// The folder to extract into; what is left there of an earlier launch is removed.
     pub into: &'a Path,
     /// The `PATH` in which interpreters are looked for.
@@ -50,6 +53,8 @@ pub(crate) struct Prepared {
     pub confinement: Confinement,
     /// Its own folder for data, if it has one.
     pub data: Option<PathBuf>,
+    /// What it gets as files, and the versions of it.
+    pub settings: (Vec<Bound>, Settings),
 }
 
 impl Prepared {
@@ -63,6 +68,7 @@ impl Prepared {
             provides: manifest.provides.iter().map(|what| name(*what).to_owned()).collect(),
             check: service.then(|| check(manifest)),
             health: Duration::from_millis(manifest.health.timeout_ms),
+            settings: self.settings.1.clone(),
         }
     }
 }
@@ -87,11 +93,15 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     let confinement = Confinement::of(asked, planned, order.profiles).map_err(Unprepared::Refused)?;
     possible(&confinement, order.layers, &order.wanted.release.reach).map_err(Unprepared::Refused)?;
     let interpreter = interpreter(&manifest, order.search, &confinement)?;
+    let settings = order.settings.open(order.wanted)?;
+    if !settings.0.is_empty() {
+        gives(&confinement, order.layers).map_err(Unprepared::Refused)?;
+    }
     clear(order.into).map_err(|error| failed(&format_args!("clear {}: {error}", order.into.display())))?;
     let extracted = spore.extract(Some(digest), order.into).map_err(|error| unprepared(&error))?;
     let data = data(order.into, &confinement, &manifest)
         .map_err(|error| failed(&format_args!("make a folder for its data: {error}")))?;
-    Ok(Prepared { extracted, manifest, interpreter, confinement, data })
+    Ok(Prepared { extracted, manifest, interpreter, confinement, data, settings })
 }
 
 /// Where the data of a replica lies that was extracted there: removed with it.
@@ -126,6 +136,24 @@ fn possible(confinement: &Confinement, layers: &Layers, reach: &[Reach]) -> Resu
     layers.confine(profile.kept.by).and(user).map_err(|why| {
         format!("this node can't confine it: {why}; an operator may let it run as it is: mesh deploy --profile unconfined")
     })
+}
+
+/// Whether files can be given to it alone: in memory of its own, in its room.
+fn gives(confinement: &Confinement, layers: &Layers) -> Result<(), String> {
+    let why = match confinement {
+        Confinement::Unconfined => "it runs unconfined".to_owned(),
+        Confinement::Profile(profile) if profile.kept.by == By::Landlock => {
+            "its profile makes it no room".to_owned()
+        }
+        Confinement::Profile(_) => match &layers.room {
+            Ok(()) => return Ok(()),
+            Err(why) => format!("this node can't make it a room: {why}"),
+        },
+    };
+    Err(format!(
+        "its plan names secrets or configs, which are files in a room of its own, and {why}; confine it, or deploy it without them: \
+         mesh deploy … --drop-secret NAME"
+    ))
 }
 
 /// Removes a run folder; that there is none is fine.

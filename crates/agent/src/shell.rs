@@ -67,6 +67,8 @@ struct Grounds {
     policies: Vec<Digest>,
     /// The records of plans that say something of their apps.
     labelled: Vec<Digest>,
+    /// The records of secrets and configs.
+    settings: Vec<Digest>,
 }
 
 pub(crate) struct Shell {

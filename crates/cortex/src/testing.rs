@@ -101,6 +101,7 @@ pub(crate) fn release(version: &str) -> Release {
         restart: 0,
         profile: None,
         reach: Vec::new(),
+        settings: Default::default(),
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Kind {
     Drain,
     /// `policy`: a rule over what may run ([`genome::Policy`]).
     Policy,
+    /// `secret`: a value that is sealed to the nodes that may need it ([`genome::Secret`]).
+    Secret,
+    /// `config`: a text for replicas ([`genome::Config`]).
+    Config,
     /// A kind of a later version: carried, not understood.
     Other(OtherKind),
 }
@@ -67,6 +71,8 @@ impl Kind {
             Self::Revoke => "revoke",
             Self::Drain => "drain",
             Self::Policy => "policy",
+            Self::Secret => "secret",
+            Self::Config => "config",
             Self::Other(other) => &other.0,
         }
     }
@@ -75,6 +81,7 @@ impl Kind {
     pub(crate) const fn is_operators(&self) -> Option<bool> {
         match self {
             Self::Plan | Self::Budget | Self::Trust | Self::Drain | Self::Policy => Some(true),
+            Self::Secret | Self::Config => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
             Self::Endpoint | Self::Node | Self::Observed | Self::Member => Some(false),
             Self::Other(_) => None,
@@ -119,6 +126,8 @@ impl FromStr for Kind {
             "revoke" => Self::Revoke,
             "drain" => Self::Drain,
             "policy" => Self::Policy,
+            "secret" => Self::Secret,
+            "config" => Self::Config,
             other if is_kind(other) => Self::Other(OtherKind(other.into())),
             _ => return Err(KindError(text.chars().take(80).collect())),
         })

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use types::{AppName, Digest, Namespace, NodeName, PublicKey, ReplicaName};
+use types::{AppName, Digest, Namespace, NodeName, PublicKey, ReplicaName, SettingName};
 
 /// The most labels in a name.
 const MAX_LABELS: usize = 4;
@@ -29,6 +29,12 @@ impl RecordName {
     #[must_use]
     pub fn of_node(node: &NodeName) -> Self {
         Self(node.as_str().into())
+    }
+
+    /// The name of a secret or a config.
+    #[must_use]
+    pub fn of_setting(name: &SettingName) -> Self {
+        Self(name.as_str().into())
     }
 
     /// The name of an endpoint: `app/node/replica`.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use genome::{Budget, Drain, Issuer, Operator, Plan, Policy, Revoke, RootChange, Trust};
+use genome::{Budget, Config, Drain, Issuer, Operator, Plan, Policy, Revoke, RootChange, Secret, Trust};
 use types::{Digest, PublicKey, Signature, Signer, Timestamp};
 
 use crate::{Draft, DraftError, Key, Kind, MeshId, Order, Owner, Rank, RecordName, WireError, wire};
@@ -125,6 +125,30 @@ impl Record {
         policy.validate()?;
         let name = RecordName::of_app(&policy.name);
         Draft::of_operator(mesh, Kind::Policy, name, generation).value(policy)?.sign(signer)
+    }
+
+    /// A secret, sealed already; `signer` is an operator.
+    pub fn secret(
+        mesh: MeshId,
+        generation: u64,
+        secret: &Secret,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        secret.validate()?;
+        let name = RecordName::of_setting(&secret.name);
+        Draft::of_operator(mesh, Kind::Secret, name, generation).value(secret)?.sign(signer)
+    }
+
+    /// A config; `signer` is an operator.
+    pub fn config(
+        mesh: MeshId,
+        generation: u64,
+        config: &Config,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        config.validate()?;
+        let name = RecordName::of_setting(&config.name);
+        Draft::of_operator(mesh, Kind::Config, name, generation).value(config)?.sign(signer)
     }
 
     /// The removal of what an operator wrote under `name`, in the default namespace.

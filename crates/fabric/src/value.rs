@@ -5,10 +5,10 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
-    RootChange, Trust,
+    Budget, Config, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
+    RootChange, Secret, Trust,
 };
-use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, json};
+use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
 use crate::{Key, Kind, Owner, Record, RecordName};
 
@@ -31,6 +31,8 @@ pub(crate) enum Value {
     Revoke(Arc<Revoke>),
     Drain(Arc<Drain>),
     Policy(Arc<Policy>),
+    Secret(Arc<Secret>),
+    Config(Arc<Config>),
     /// Of a kind that this version carries without understanding it.
     Unknown,
     /// Nothing any more.
@@ -134,6 +136,16 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_app(&policy.name))?;
             Ok(Value::Policy(policy.into()))
         }
+        Kind::Secret => {
+            let secret: Secret = parse(payload, Secret::validate)?;
+            named(key, &RecordName::of_setting(&secret.name))?;
+            Ok(Value::Secret(secret.into()))
+        }
+        Kind::Config => {
+            let config: Config = parse(payload, Config::validate)?;
+            named(key, &RecordName::of_setting(&config.name))?;
+            Ok(Value::Config(config.into()))
+        }
         _ => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
     }
 }
@@ -169,6 +181,9 @@ fn check_removal(key: &Key) -> Result<(), String> {
     let expected = match (&key.kind, node) {
         (Kind::Plan | Kind::Budget | Kind::Policy, _) => {
             AppName::new(next()).ok().map(|app| RecordName::of_app(&app))
+        }
+        (Kind::Secret | Kind::Config, _) => {
+            SettingName::new(next()).ok().map(|name| RecordName::of_setting(&name))
         }
         (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),

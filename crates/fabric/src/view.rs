@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genome::{Budget, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Policy, Revoke, Trust};
-use types::{AppName, Digest, NodeName, PublicKey, ReplicaName};
+use genome::{
+    Budget, Config, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Policy, Revoke, Secret, Trust,
+};
+use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, SettingName};
 
 use crate::value::Value;
 use crate::verified::Verified;
@@ -56,6 +58,10 @@ pub struct View {
     pub drains: Arc<BTreeMap<NodeName, Entry<Drain>>>,
     /// The rules over what may run, by name.
     pub policies: Arc<BTreeMap<AppName, Entry<Policy>>>,
+    /// What replicas get as files that only they may read.
+    pub secrets: Arc<BTreeMap<SettingName, Entry<Secret>>>,
+    /// What replicas get as files that are no secret.
+    pub configs: Arc<BTreeMap<SettingName, Entry<Config>>>,
     endpoints: Arc<BTreeMap<AppName, Arc<OfApp>>>,
 }
 
@@ -120,6 +126,8 @@ impl View {
             Value::Revoke(revoke) => drop(Arc::make_mut(&mut self.revoked).remove(&revoke.public_key)),
             Value::Drain(drain) => drop(Arc::make_mut(&mut self.drains).remove(&drain.node_id)),
             Value::Policy(policy) => drop(Arc::make_mut(&mut self.policies).remove(&policy.name)),
+            Value::Secret(secret) => drop(Arc::make_mut(&mut self.secrets).remove(&secret.name)),
+            Value::Config(config) => drop(Arc::make_mut(&mut self.configs).remove(&config.name)),
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }
     }
@@ -164,6 +172,12 @@ impl View {
             }
             Value::Policy(policy) => {
                 Arc::make_mut(&mut self.policies).insert(policy.name.clone(), entry(new, policy));
+            }
+            Value::Secret(secret) => {
+                Arc::make_mut(&mut self.secrets).insert(secret.name.clone(), entry(new, secret));
+            }
+            Value::Config(config) => {
+                Arc::make_mut(&mut self.configs).insert(config.name.clone(), entry(new, config));
             }
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }

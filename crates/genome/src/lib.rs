@@ -6,6 +6,7 @@
 //! unknown fields are left alone, since a record travels as the bytes that were signed.
 
 mod budget;
+mod config;
 mod drain;
 mod endpoint;
 mod invalid;
@@ -21,9 +22,11 @@ mod reach;
 mod revoke;
 mod root;
 mod schema;
+mod secret;
 mod trust;
 
 pub use budget::Budget;
+pub use config::Config;
 pub use drain::Drain;
 pub use endpoint::{Endpoint, Exit, ReplicaState};
 pub use invalid::Invalid;
@@ -33,12 +36,13 @@ pub use member::Member;
 pub use node::{Node, Pressure};
 pub use observed::{Failure, Observed};
 pub use operator::Operator;
-pub use plan::{Plan, Previous, Release, Revision, Rollout};
+pub use plan::{Plan, Previous, Release, Revision, Rollout, Settings};
 pub use policy::Policy;
 pub use reach::{Reach, Transport};
 pub use revoke::Revoke;
 pub use root::RootChange;
 pub use schema::schemas;
+pub use secret::Secret;
 pub use trust::Trust;
 
 #[cfg(test)]

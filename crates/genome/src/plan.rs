@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{AppName, Digest, Nutrients, Workload};
+use types::{AppName, Digest, Nutrients, SettingName, Workload};
 
 use crate::Invalid;
 use crate::label::{validate_constraints, validate_labels};
@@ -18,6 +18,8 @@ const MAX_REPLICAS: u32 = 10_000;
 const MAX_ENV_BYTES: usize = 32 * 1024;
 /// The longest name of a profile.
 const MAX_PROFILE: usize = 128;
+/// The most secrets, and the most configs, of one plan.
+const MAX_SETTINGS: usize = 32;
 
 /// The desired state of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +84,21 @@ pub struct Release {
     /// Raised to have the same release started anew.
     #[serde(default)]
     pub restart: u64,
+    /// The secrets and configs that each replica gets as files.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+/// What replicas get as files, by name: each with the version that it must be at least, so that a newer value
+/// replaces replicas as any other change does, and no node starts one with an older value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// Files in `/run/secrets`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SettingName, u64>,
+    /// Files in `/run/config`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<SettingName, u64>,
 }
 
 /// The release before this one.
@@ -193,6 +210,9 @@ impl Release {
             // Behind the rest, so that a plan without them has the identity that it always had.
             text.extend(serde_json::to_vec(&(&self.profile, &self.reach)).expect("as above"));
         }
+        if !self.settings.is_empty() {
+            text.extend(serde_json::to_vec(&self.settings).expect("as above"));
+        }
         Revision(Digest::of(&text).to_string()[..16].to_owned())
     }
 
@@ -214,6 +234,24 @@ impl Release {
         }
         if self.workload != Workload::Service && self.port != 0 {
             return Err(Invalid::new("port", "only a service has one"));
+        }
+        self.settings.validate()?;
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.config.is_empty()
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        for (field, names) in [("secrets", &self.secrets), ("config", &self.config)] {
+            if names.len() > MAX_SETTINGS {
+                return Err(Invalid::new(field, format!("more than {MAX_SETTINGS}")));
+            }
         }
         Ok(())
     }

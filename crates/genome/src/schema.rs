@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    Budget, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke, RootChange,
-    Trust,
+    Budget, Config, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
+    RootChange, Secret, Trust,
 };
 
 /// Every kind's name and schema.
@@ -24,5 +24,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("revoke", schema_for!(Revoke)),
         ("drain", schema_for!(Drain)),
         ("policy", schema_for!(Policy)),
+        ("secret", schema_for!(Secret)),
+        ("config", schema_for!(Config)),
     ]
 }

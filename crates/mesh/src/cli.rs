@@ -122,6 +122,10 @@ pub enum Command {
     Restart(c::restart::Args),
     /// Change an app's environment without repacking it
     Env(c::env::Args),
+    /// Keep values for replicas that only the nodes that may run them can open
+    Secret(c::secret::Args),
+    /// Keep texts for replicas, which everybody in the mesh may read
+    Config(c::config::Args),
     /// Cap what an app may hold
     Budget(c::budget::Args),
     /// Run a command in the place of a replica

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 pub mod budget;
 pub mod build;
 pub mod completions;
+pub mod config;
 pub mod conflicts;
 pub mod contexts;
 pub mod deploy;
@@ -36,6 +37,7 @@ pub mod rollback;
 pub mod root;
 pub mod run;
 pub mod scale;
+pub mod secret;
 pub mod status;
 pub mod stop;
 pub mod ticket;
@@ -80,6 +82,8 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Stop(args) => stop::run(context, args),
         Command::Restart(args) => restart::run(context, args),
         Command::Env(args) => env::run(context, args),
+        Command::Secret(args) => secret::run(context, args),
+        Command::Config(args) => config::run(context, args),
         Command::Budget(args) => budget::run(context, args),
         Command::Exec(args) => exec::run(context, args),
         Command::Status(args) => status::run(context, args),

@@ -55,6 +55,7 @@ fn is_fragment(error: &(dyn Error + 'static)) -> bool {
         || error.is::<repo::Error>()
         || error.is::<IdentityError>()
         || error.is::<StartError>()
+        || error.is::<mycelium::VaultError>()
         || error.is::<mycelium::RunError>()
         || error.is::<mycelium::member::MemberError>()
         || error.is::<soul::IssueError>()

@@ -5,6 +5,7 @@
 //! the running mesh over its local API. Operators' keys are read here and nowhere else.
 
 pub mod argv;
+mod bind;
 mod bring;
 mod builder;
 mod change;
@@ -36,6 +37,8 @@ mod publisher;
 mod recipe;
 mod rollout;
 mod sbom;
+mod sealing;
+mod setting;
 mod signals;
 mod span;
 mod stopping;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use genome::{Constraint, Reach};
 use serde::Deserialize;
-use types::AppName;
+use types::{AppName, SettingName};
 
+use crate::bind::Asked;
 use crate::failure::Failure;
 use crate::listen::Listen;
 use crate::packing::Bill;
@@ -70,6 +71,10 @@ pub struct App {
     pub port: Option<u16>,
     /// Environment over the manifest's.
     pub env: Option<BTreeMap<String, String>>,
+    /// Secrets it gets as /run/secrets/NAME; `mesh secret set` makes them.
+    pub secrets: Option<Vec<SettingName>>,
+    /// Configs it gets as /run/config/NAME; `mesh config set` makes them.
+    pub config: Option<Vec<SettingName>>,
     /// How long a new replica is ready before an old one leaves.
     pub warmup: Option<Span>,
     /// How long a leaving replica may take.
@@ -166,6 +171,16 @@ impl App {
     /// The bounds it asks for, if it asks for any.
     pub fn replicas(&self) -> Result<Option<(u32, u32)>, String> {
         crate::plans::replicas(self.instances, self.min, self.max)
+    }
+
+    /// The secrets and configs that it asks for, and no others where it lists them.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            secret: self.secrets.clone().unwrap_or_default(),
+            config: self.config.clone().unwrap_or_default(),
+            no_others: (self.secrets.is_some(), self.config.is_some()),
+            ..Asked::default()
+        }
     }
 }
 

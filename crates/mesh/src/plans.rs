@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::setting::What;
 use genome::{Plan, Previous, Reach, Release, Rollout};
 use mycelium::api::PlanAt;
-use types::{AppName, Digest, Nutrients, Workload};
+use types::{AppName, Digest, Nutrients, SettingName, Workload};
 
 use crate::span::Span;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// The whole environment over the manifest's.
     pub env: Option<BTreeMap<String, String>>,
+    /// The secrets and configs that replicas get.
+    pub bound: Option<genome::Settings>,
     /// How long a new replica is ready before an old one leaves.
     pub warmup: Option<Span>,
     /// How long a leaving replica may take.
@@ -99,6 +102,7 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
         },
         reach: settings.reach.clone().or_else(|| kept.map(|r| r.reach.clone())).unwrap_or_default(),
         restart: kept.map_or(0, |r| r.restart),
+        settings: settings.bound.clone().or_else(|| kept.map(|r| r.settings.clone())).unwrap_or_default(),
     };
     if wish.workload != Workload::Service && settings.port.is_none() {
         release.port = 0;
@@ -140,6 +144,18 @@ pub fn scale(at: &PlanAt, (min, max): (u32, u32)) -> Option<Plan> {
 pub fn restart(at: &PlanAt) -> Option<Plan> {
     let mut release = at.plan.as_ref()?.release.clone();
     release.restart += 1;
+    with_release(at, release)
+}
+
+/// The plan whose replicas read at least this version of a secret or config; `None` where they do, or read none.
+pub fn renew(at: &PlanAt, (what, name): (What, &SettingName), version: u64) -> Option<Plan> {
+    let mut release = at.plan.as_ref()?.release.clone();
+    let versions = match what {
+        What::Secret => &mut release.settings.secrets,
+        What::Config => &mut release.settings.config,
+    };
+    let least = versions.get_mut(name)?;
+    *least = version.max(*least);
     with_release(at, release)
 }
 

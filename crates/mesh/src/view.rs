@@ -87,9 +87,8 @@ pub fn event(out: &Out, event: &Event) -> String {
             Paint::Red
         }
         EventKind::ProcessExit | EventKind::DrainStart => Paint::Yellow,
-        EventKind::PlanReceived | EventKind::LaunchStart | EventKind::ReplicaStopped | EventKind::Mesh => {
-            Paint::Dim
-        }
+        EventKind::PlanReceived | EventKind::LaunchStart | EventKind::ReplicaStopped => Paint::Dim,
+        EventKind::SecretDelivered | EventKind::Mesh => Paint::Dim,
     };
     let node = event.node.as_ref().map(|n| format!("{n} ")).unwrap_or_default();
     let app = event.app.as_ref().map(|a| format!("{a} ")).unwrap_or_default();

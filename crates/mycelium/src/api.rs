@@ -4,6 +4,7 @@
 
 mod mesh;
 mod openapi;
+mod settings;
 mod trace;
 mod types;
 
@@ -12,6 +13,7 @@ pub use mesh::{
     RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;
+pub use settings::{AppSettings, ConfigInfo, NodeKey, SecretInfo, SettingsAt};
 pub use trace::{Trace, TraceQuery, TraceWhat};
 pub use types::{
     AppState, AppStatus, BudgetAt, Collected, EdgeStatus, ErrorBody, EventQuery, LogLine, LogQuery,

@@ -105,6 +105,9 @@ pub enum StartError {
     /// The keeper.
     #[error(transparent)]
     Keeper(#[from] membrane::KeeperError),
+    /// The key service.
+    #[error(transparent)]
+    Vault(#[from] crate::VaultError),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),

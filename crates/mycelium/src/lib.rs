@@ -39,8 +39,10 @@ mod tls;
 mod trace;
 mod traffic;
 mod tunnel;
+mod vault;
 
 pub use app::{App, Outcome, Remains, RunError};
 pub use config::{Config, StartError};
 pub use paths::{NotOurs, Paths};
 pub use tls::{Tls, TlsError};
+pub use vault::{Vault, VaultError};

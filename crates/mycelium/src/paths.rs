@@ -51,6 +51,12 @@ impl Paths {
         self.state.join("mesh.json")
     }
 
+    /// Where a key service is that holds the keys of secrets, if one does.
+    #[must_use]
+    pub fn vault_file(&self) -> PathBuf {
+        self.config.join("vault.json")
+    }
+
     /// Who this machine is in a mesh of many.
     #[must_use]
     pub fn node_file(&self) -> PathBuf {

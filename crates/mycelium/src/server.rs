@@ -6,6 +6,7 @@ mod error;
 mod mesh;
 mod quarantine;
 mod records;
+mod settings;
 mod socket;
 mod spores;
 mod state;
@@ -57,6 +58,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/trace/{app}", get(streams::trace))
         .route("/v1/metrics", get(state::metrics))
         .route("/v1/nodes", get(mesh::nodes))
+        .route("/v1/settings", get(settings::settings))
         .route("/v1/network", get(mesh::network))
         .route("/v1/network/ping/{node}", post(mesh::ping))
         .route("/v1/tickets", get(mesh::tickets).post(mesh::new_ticket))

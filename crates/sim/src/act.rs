@@ -158,6 +158,7 @@ impl World {
             provides: if service { vec!["http".into()] } else { Vec::new() },
             check: service.then(|| Check::Http("/health".into())),
             health: Duration::from_secs(6),
+            settings: wanted.release.settings.clone(),
         };
         let input = if self.rng.random_bool(0.01) {
             Input::Unprepared(id, Unprepared::Failed("the disk is full".into()))

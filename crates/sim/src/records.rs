@@ -25,6 +25,7 @@ pub(crate) fn release(digest: Digest) -> Release {
         restart: 0,
         profile: None,
         reach: Vec::new(),
+        settings: Default::default(),
     }
 }
 

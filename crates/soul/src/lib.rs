@@ -25,6 +25,7 @@ mod keys;
 mod papers;
 mod public;
 mod roots;
+mod sealed;
 mod secret;
 mod succession;
 #[cfg(test)]
@@ -44,6 +45,10 @@ pub use keys::{KeyInfo, KeyStore};
 pub use papers::{Papers, PapersError};
 pub use public::{PublicKeyError, public_key_from_text, public_key_to_pem};
 pub use roots::{Genesis, MAX_SUCCESSIONS, Roots, SameKey, SuccessionError};
+pub use sealed::{
+    ContentKey, Custodian, KeyService, Label, MAX_SECRET, SealError, ServiceError, UnsealError, content_key,
+    seal, unseal,
+};
 pub use secret::{PemError, SecretKey};
 pub use succession::Succession;
 pub use ticket::{

@@ -77,6 +77,11 @@ impl SecretKey {
         Zeroizing::new(self.key.to_bytes())
     }
 
+    /// The scalar of the same key on the Montgomery form of the curve (RFC 7748 §4.1), for X25519.
+    pub(crate) fn x25519(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_scalar_bytes())
+    }
+
     pub(crate) fn from_seed(seed: &[u8; 32]) -> Option<Self> {
         Self::from_signing(SigningKey::from_bytes(seed))
     }

@@ -53,6 +53,8 @@ pub enum EventKind {
     ReachRefused,
     /// A release failed and the one before it runs again.
     RolledBack,
+    /// A replica was given a secret; the message says which version of which, and never what it is.
+    SecretDelivered,
     /// The mesh on this machine started, stopped or was handed over.
     Mesh,
 }
@@ -73,6 +75,7 @@ impl EventKind {
             Self::SporeRefused => "spore-refused",
             Self::ReachRefused => "reach-refused",
             Self::RolledBack => "rolled-back",
+            Self::SecretDelivered => "secret-delivered",
             Self::Mesh => "mesh",
         }
     }

@@ -14,7 +14,7 @@ mod workload;
 pub use digest::{Digest, DigestError};
 pub use key::{Fingerprint, KeyError, PublicKey, SignError, Signature, SignatureError, Signer};
 pub use mesh::MeshId;
-pub use name::{AppName, NameError, Namespace, NodeName, ReplicaName};
+pub use name::{AppName, NameError, Namespace, NodeName, ReplicaName, SettingName};
 pub use time::{Timestamp, TimestampError};
 pub use workload::{Nutrients, Workload};
 

@@ -119,6 +119,10 @@ label!(
     ReplicaName, "replica"
 );
 label!(
+    /// The name of a secret or of a config, and of the file as which a replica reads it.
+    SettingName, "setting"
+);
+label!(
     /// A namespace of records; `default` unless told otherwise.
     Namespace, "namespace"
 );

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use genome::{Endpoint, ReplicaState};
+use genome::{Endpoint, ReplicaState, Settings};
 use types::{ReplicaName, Workload};
 
 use super::Core;
@@ -149,6 +149,7 @@ impl Replica {
                 check: None,
                 health_ms: 0,
                 grace_ms: 0,
+                settings: Settings::default(),
             },
             serial,
             generation: 0,

@@ -20,6 +20,7 @@ impl Core {
                 replica.launch.provides = facts.provides;
                 replica.launch.check = facts.check;
                 replica.launch.health_ms = u64::try_from(facts.health.as_millis()).unwrap_or(u64::MAX);
+                replica.launch.settings = facts.settings;
                 replica.phase = Phase::Prepared;
             }
             Phase::Abandoned => {
@@ -81,6 +82,10 @@ impl Core {
                 if launch.unconfined { ", UNCONFINED" } else { "" }
             ),
         );
+        for (name, version) in &launch.settings.secrets {
+            let message = format!("version {version} of the secret {name}, as /run/secrets/{name}");
+            self.emit(EventKind::SecretDelivered, &app, Some(&id.replica), message);
+        }
         match launch.workload {
             Workload::Service => {
                 let within = Duration::from_millis(launch.health_ms);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cortex::Assignment;
-use genome::{Endpoint, Exit, Failure, Observed, Revision};
+use genome::{Endpoint, Exit, Failure, Observed, Revision, Settings};
 use serde::{Deserialize, Serialize};
 use telemetry::EventKind;
 use types::{AppName, Digest, ReplicaName, Timestamp, Workload};
@@ -63,6 +63,9 @@ pub struct Launch {
     pub health_ms: u64,
     /// How long open requests may go on when it leaves, and then its SIGTERM grace, in milliseconds each.
     pub grace_ms: u64,
+    /// The versions of the secrets and configs it was given.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
 }
 
 /// How the health of a replica is asked.
@@ -90,6 +93,8 @@ pub struct Facts {
     pub check: Option<Check>,
     /// How long it may take to become ready.
     pub health: Duration,
+    /// The versions of the secrets and configs that are ready for it.
+    pub settings: Settings,
 }
 
 /// Why a spore could not be made ready to run.
@@ -169,7 +174,7 @@ pub enum Input {
     Adopt(Box<Adoption>),
     /// What should run.
     World(World),
-    /// The set of trusted publishers is another one.
+    /// The set of trusted publishers, or of secrets and configs, is another one.
     TrustChanged,
     /// A spore that may have been missing is in the repository.
     SporeArrived(Digest),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cortex::Assignment;
+use genome::Settings;
 use types::{AppName, ReplicaName, Workload};
 
 use super::message::{Action, Launch, LaunchId};
@@ -298,6 +299,7 @@ fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
         check: None,
         health_ms: 0,
         grace_ms: u64::try_from(wanted.grace.as_millis()).unwrap_or(u64::MAX),
+        settings: Settings::default(),
     }
 }
 

@@ -73,6 +73,7 @@ impl Fixture {
             restart: 0,
             profile: None,
             reach: Vec::new(),
+            settings: Default::default(),
         };
         Assignment {
             app: AppName::new("billing").unwrap(),
@@ -103,6 +104,7 @@ impl Fixture {
             trusts: &move |_| Ok(trusted),
             admission,
             node: &node(),
+            settings: &nothing_set(),
             into: &self.dir.path().join("run"),
             search: search.to_str().unwrap(),
             profiles: self.dir.path(),
@@ -118,6 +120,11 @@ impl Fixture {
 /// A machine that can confine anything.
 fn whole() -> Layers {
     Layers { room: Ok(()), user: Ok(()), landlock: Ok(7) }
+}
+
+fn nothing_set() -> Opener {
+    let mesh = types::MeshId::from_bytes([5; 32]);
+    Opener { mesh, view: Default::default(), custodians: Vec::new() }
 }
 
 fn refused(result: Result<Prepared, Unprepared>) -> String {
@@ -224,6 +231,7 @@ fn what_cannot_be_told_of_trust_is_no_trust() {
         trusts: &|_| Err("trust.json is damaged".into()),
         admission: &Anything,
         node: &node(),
+        settings: &nothing_set(),
         into: &fixture.dir.path().join("run"),
         search: "",
         profiles: fixture.dir.path(),

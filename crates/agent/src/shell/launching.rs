@@ -1,6 +1,7 @@
 //! Launches: from a slot that is wanted to a process, and what is left of it cleaned away.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::environment::environment;
 use crate::logs;
 use crate::prepare::{self, Order, Prepared};
 use crate::profile::{self, Confinement, Place};
+use crate::settings::{Bound, Opener};
 
 impl Shell {
     pub(super) fn prepare(&mut self, id: LaunchId, wanted: Box<Assignment>) {
@@ -29,9 +31,11 @@ impl Shell {
         let (trust, fabric) = (Arc::clone(&self.deps.trust), self.deps.fabric.clone());
         let (admission, config) = (Arc::clone(&self.deps.admission), Arc::clone(&self.config));
         let search = self.search_path();
+        let custodians = self.deps.custodians.clone();
         self.tasks.spawn(async move {
             let Ok(_permit) = extracting.acquire_owned().await else { return };
             let prepared = tokio::task::spawn_blocking(move || {
+                let settings = Opener { mesh: fabric.mesh(), view: fabric.view(), custodians };
                 let trusts = move |key: &PublicKey| match trust.trusts(key) {
                     Ok(trusted) => Ok(trusted || fabric.view().trusts(key)),
                     Err(error) => Err(format!("failed to {error}")),
@@ -42,6 +46,7 @@ impl Shell {
                     trusts: &trusts,
                     admission: &*admission,
                     node: &config.node,
+                    settings: &settings,
                     into: &into,
                     search: &search,
                     profiles: &config.profiles_dir,
@@ -85,7 +90,9 @@ impl Shell {
         self.tasks.spawn(async move {
             let spawned = match order {
                 Ok(order) => keeper_spawn(keeper, order).await.map_err(|error| reason(&error)),
-                Err(error) => Err(NotSpawned::Machine(format!("failed to write its note: {error}"))),
+                Err(error) => {
+                    Err(NotSpawned::Machine(format!("failed to write down what it is given: {error}")))
+                }
             };
             // Nobody listens any more once the agent has ended.
             let _ = reporter.send(match spawned {
@@ -102,13 +109,8 @@ impl Shell {
     }
 
     /// What the keeper is asked for.
-    fn order(
-        &self,
-        prepared: Prepared,
-        launch: &Launch,
-        wanted: &Assignment,
-    ) -> Result<Spawn, serde_json::Error> {
-        let Prepared { extracted, manifest, interpreter, confinement, data } = prepared;
+    fn order(&self, prepared: Prepared, launch: &Launch, wanted: &Assignment) -> io::Result<Spawn> {
+        let Prepared { extracted, manifest, interpreter, confinement, data, settings } = prepared;
         let config = &self.config;
         let place = Place {
             name: launch.id.replica.as_str(),
@@ -159,7 +161,7 @@ impl Shell {
             logs: config.logs_dir.join(launch.id.replica.as_str()),
             note: serde_json::to_string(launch)?,
             skin,
-            files: Vec::new(),
+            files: settings.0.into_iter().map(Bound::into_file).collect::<io::Result<_>>()?,
             limits: Some(limits(manifest.nutrients)),
         })
     }

@@ -88,7 +88,7 @@ impl Shell {
         (self.deps.events)(event);
     }
 
-    /// Tells the core when somebody else is trusted than before, or other rules hold.
+    /// Tells the core when somebody else is trusted than before, other rules hold, or a secret or config is another.
     pub(super) async fn look_at_trust(&mut self) {
         self.trust_at = Instant::now() + TRUST_EVERY;
         let grounds = self.grounds_now();
@@ -98,15 +98,18 @@ impl Shell {
         }
     }
 
-    /// Whom this machine and the mesh trust, which rules hold, and what they are asked about of plans.
+    /// Whom this machine and the mesh trust, which rules hold, what they are asked about of plans, and what there is
+    /// to give to replicas.
     pub(super) fn grounds_now(&self) -> Grounds {
         let own = self.deps.trust.list().unwrap_or_default().into_iter().map(|trusted| trusted.public_key);
         let view = self.deps.fabric.view();
         let labelled = view.plans.values().filter(|entry| !entry.value.labels.is_empty());
+        let secrets = view.secrets.values().map(|entry| entry.id);
         Grounds {
             trusted: own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect(),
             policies: view.policies.values().map(|entry| entry.id).collect(),
             labelled: labelled.map(|entry| entry.id).collect(),
+            settings: secrets.chain(view.configs.values().map(|entry| entry.id)).collect(),
         }
     }
 }

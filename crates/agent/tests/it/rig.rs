@@ -147,6 +147,7 @@ impl Rig {
                 keeper: self.keeper_config(),
                 repo: self.repo.clone(),
                 trust: Arc::clone(&self.trust),
+                custodians: vec![key.clone()],
                 signer: key,
                 traffic: Arc::clone(&self.requests) as Arc<dyn Traffic>,
                 ports: Arc::clone(&self.ports),
@@ -214,6 +215,7 @@ impl Rig {
             restart: 0,
             profile: None,
             reach: Vec::new(),
+            settings: Default::default(),
         }
     }
 

@@ -11,11 +11,12 @@ use crate::change;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::operator::Operator;
 use crate::pairs::{self, Pair};
 use crate::plans::{self, Settings, Wish};
 use crate::rollout::Waiting;
 use crate::span::Span;
-use crate::{bring, packing};
+use crate::{bind, bring, packing};
 
 /// Deploy a spore, a digest or a plain binary, and show its rollout.
 #[derive(Debug, clap::Args)]
@@ -71,6 +72,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_unavailable: Option<u32>,
     #[command(flatten)]
+    asked: bind::Asked,
+    #[command(flatten)]
     program: Program,
     #[command(flatten)]
     waiting: Waiting,
@@ -116,6 +119,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         replicas,
         port: args.port,
         env: None,
+        bound: None,
         warmup: args.warmup,
         grace: args.grace,
         constraints: constraints(&args.constraint)?,
@@ -129,7 +133,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
     // Before anything is packed: is there a mesh to deploy to?
     let warmup = context.block_on(async { Ok(client.status().await?.warmup_ms) })?;
-    let wish = context.block_on(bring::to_mesh(context, &client, &args.target, &args.program, settings))?;
+    let mut wish =
+        context.block_on(bring::to_mesh(context, &client, &args.target, &args.program, settings))?;
     check(&args, &wish)?;
     if args.profile.as_deref() == Some("unconfined") {
         context.out.warn(format_args!(
@@ -137,6 +142,10 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             wish.app
         ));
     }
+    wish.settings.bound = context.block_on(async {
+        let operator = Operator::open(context, args.waiting.key())?;
+        bind::settings(context, &operator, &wish.app, &args.asked, wish.settings.constraints.as_ref()).await
+    })?;
     let unchanged = format!("{} {} is deployed already, nothing to do", wish.app, wish.version);
     change::plan(context, &wish.app, &args.waiting, &unchanged, |at: &PlanAt| {
         Ok(plans::deploy(at, &with_env(&wish, at, &args.env), warmup))

@@ -14,6 +14,7 @@ use soul::SecretKey;
 use spore::Template;
 use types::AppName;
 
+use crate::bind;
 use crate::commands::budget;
 use crate::context::Context;
 use crate::exit::Code;
@@ -132,7 +133,9 @@ async fn deploy(
     for Stamped { app, template, tree } in apps {
         let name = template.name();
         let made = recipe::make(context, file, app, (template, tree), key, (scratch.path(), None)).await?;
-        let wish = bring::send(operator.client(), &made, settings(file, app)).await?;
+        let mut wish = bring::send(operator.client(), &made, settings(file, app)).await?;
+        wish.settings.bound =
+            bind::settings(context, &operator, name, &app.asked(), app.constraints.as_ref()).await?;
         set_budget(&operator, name, app).await?;
         let edit = |at: &PlanAt| Ok(plans::deploy(at, &wish, warmup));
         let said = match operator.change_plan(name, edit).await? {
@@ -150,6 +153,7 @@ fn settings(file: &MeshFile, app: &App) -> Settings {
         replicas: app.replicas().ok().flatten(),
         port: app.port,
         env: app.env.clone(),
+        bound: None,
         warmup: app.warmup.or(file.mesh.warmup),
         grace: app.grace,
         constraints: app.constraints.clone(),

@@ -7,6 +7,7 @@ use super::mesh::{
     Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PolicyStatus, Pong, RecordAt, RootsAt,
     TicketMade, TicketStatus, TicketWish, Written,
 };
+use super::settings::SettingsAt;
 use super::trace::{Trace, TraceQuery};
 use super::types::{
     AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt,
@@ -80,6 +81,7 @@ const OPERATIONS: &[Operation] = &[
         ..get("/v1/metrics", "Metrics in the Prometheus text format", text)
     },
     get("/v1/nodes", "Every node of the mesh", of::<Vec<MemberStatus>>),
+    get("/v1/settings", "Secrets and configs, without what they hold", of::<SettingsAt>),
     get("/v1/network", "This node's links to others", of::<NetworkStatus>),
     post("/v1/network/ping/{node}", "How long a node takes to answer", None, of::<Pong>),
     get("/v1/tickets", "The tickets that this issuer gave out", of::<Vec<TicketStatus>>),

@@ -9,7 +9,7 @@ use fabric::Fabric;
 use genome::{Node, Pressure};
 use membrane::KeeperConfig;
 use repo::Repo;
-use soul::TrustStore;
+use soul::{Custodian, SecretKey, TrustStore};
 use types::NodeName;
 
 use crate::admission::{Rules, WORKER};
@@ -20,6 +20,7 @@ use crate::machine::Machine;
 use crate::nodes::Nodes;
 use crate::quarantine::Quarantine;
 use crate::traffic::EdgeTraffic;
+use crate::vault::Vault;
 
 /// What all agents work with.
 pub(super) struct Shared {
@@ -68,6 +69,7 @@ pub(super) async fn start_agents(
     let evaluator = policy::Evaluator::new(worker(&config.program), &[WORKER]);
     let admission = Arc::new(Rules { fabric: shared.fabric.clone(), evaluator });
     let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
+    let vault = Vault::open(&config.paths)?.map(Arc::new);
     let mut agents = Vec::new();
     for (name, key) in &nodes.present {
         let events = shared.events.clone();
@@ -78,6 +80,7 @@ pub(super) async fn start_agents(
             keeper: shared.keeper.clone(),
             repo: shared.repo.clone(),
             trust: shared.trust.clone(),
+            custodians: custodians(key, vault.as_ref()),
             signer: key.clone(),
             traffic: traffic.clone(),
             ports: ports.clone(),
@@ -100,4 +103,11 @@ pub(super) async fn start_agents(
         agents.push((name.clone(), handle));
     }
     Ok(agents)
+}
+
+/// Who opens secrets on a node: its own key, then the key service.
+fn custodians(key: &Arc<SecretKey>, vault: Option<&Arc<Vault>>) -> Vec<Arc<dyn Custodian>> {
+    let own: Arc<dyn Custodian> = key.clone();
+    let elsewhere = vault.cloned().map(|vault| -> Arc<dyn Custodian> { vault });
+    [own].into_iter().chain(elsewhere).collect()
 }

@@ -15,6 +15,11 @@ impl Client {
         self.get("/v1/nodes").await
     }
 
+    /// Secrets and configs, without what they hold.
+    pub async fn settings(&self) -> Result<api::SettingsAt, ClientError> {
+        self.get("/v1/settings").await
+    }
+
     /// The node's links to others.
     pub async fn network(&self) -> Result<api::NetworkStatus, ClientError> {
         self.get("/v1/network").await

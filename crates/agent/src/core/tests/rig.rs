@@ -39,6 +39,7 @@ pub fn release(letter: &str) -> Release {
         restart: 0,
         profile: None,
         reach: Vec::new(),
+        settings: Default::default(),
     }
 }
 
@@ -53,6 +54,7 @@ pub fn facts() -> Facts {
         provides: vec!["http".into()],
         check: Some(Check::Http("/health".into())),
         health: Duration::from_secs(6),
+        settings: Default::default(),
     }
 }
 

@@ -137,6 +137,7 @@ impl Mesh {
             restart: 0,
             profile: None,
             reach: Vec::new(),
+            settings: Default::default(),
         }
     }
 

@@ -315,6 +315,7 @@ impl Mesh {
             provides: if service { vec!["http".into()] } else { Vec::new() },
             check: service.then(|| Check::Http("/health".into())),
             health: Duration::from_secs(6),
+            settings: wanted.release.settings.clone(),
         };
         let input = match why {
             Some(why) => Input::Unprepared(id, why),

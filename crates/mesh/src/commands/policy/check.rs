@@ -96,6 +96,7 @@ fn asked(
             restart: 0,
             profile: None,
             reach: Vec::new(),
+            settings: genome::Settings::default(),
         };
         plan.get_or_insert_with(|| Plan::new(manifest.name.clone(), release, 1)).labels = given;
     }
