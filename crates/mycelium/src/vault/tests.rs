@@ -63,12 +63,12 @@ fn stub(answer: impl Fn(&mut Socket) + Send + 'static) -> (String, mpsc::Receive
     let (told, asked) = mpsc::channel();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
-            let mut socket = socket.unwrap();
+            let Ok(mut socket) = socket else { return };
             let mut reader = BufReader::new(socket.try_clone().unwrap());
             let (mut text, mut length) = (String::new(), 0);
             loop {
                 let mut line = String::new();
-                if reader.read_line(&mut line).unwrap() <= 2 {
+                if reader.read_line(&mut line).map_or(true, |bytes| bytes <= 2) {
                     break;
                 }
                 if let Some(bytes) = line.strip_prefix("content-length: ") {
