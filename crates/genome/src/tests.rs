@@ -40,6 +40,65 @@ fn a_revision_changes_with_what_runs_and_with_nothing_else() {
 }
 
 #[test]
+fn what_replicas_read_is_part_of_what_they_run_and_of_no_plan_that_names_nothing() {
+    let base = plan(minimal());
+    // As before there were secrets: an upgrade replaces no replica.
+    assert_eq!(base.release.revision().as_str(), "6e2d69f6dfd7644b");
+    assert_eq!(serde_json::to_value(&base.release).unwrap().get("secrets"), None);
+    let with = |settings: serde_json::Value| {
+        let mut value = minimal();
+        value.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        plan(value)
+    };
+    let one = with(json!({ "secrets": { "db-password": 1 } }));
+    let two = with(json!({ "secrets": { "db-password": 2 } }));
+    let config = with(json!({ "config": { "db-password": 1 } }));
+    let revisions: std::collections::BTreeSet<_> =
+        [&base, &one, &two, &config].map(|plan| plan.release.revision()).into();
+    assert_eq!(revisions.len(), 4);
+    let many: BTreeMap<String, u64> = (0..33).map(|n| (format!("s{n}"), 1)).collect();
+    assert_eq!(with(json!({ "secrets": many })).validate().unwrap_err().field, "secrets");
+}
+
+#[test]
+fn secrets_and_configs_are_bounded() {
+    let secret = |change: fn(&mut serde_json::Value)| {
+        let mut value = json!({ "name": "db-password", "version": 3, "sealed": "AAAA" });
+        change(&mut value);
+        let read = serde_json::from_value::<Secret>(value);
+        read.map_err(|e| e.to_string())
+            .and_then(|secret| secret.validate().map_err(|wrong| wrong.field.to_owned()))
+    };
+    secret(|_| ()).unwrap();
+    assert_eq!(secret(|value| value["version"] = 0.into()).unwrap_err(), "version");
+    assert_eq!(secret(|value| value["version"] = u64::MAX.into()).unwrap_err(), "version");
+    let key = "gDT+5nTWFOmdyWAFLoXtFUTgzT3ARIFxlQ5nNZg3cWE=";
+    assert_eq!(
+        Some("shares"),
+        secret(|value| value["shares"] =
+            json!({ "gDT+5nTWFOmdyWAFLoXtFUTgzT3ARIFxlQ5nNZg3cWE=": "x".repeat(257) }))
+        .err()
+        .as_deref()
+    );
+    assert!(secret(|value| value["shares"] = json!({ "not a key": "x" })).is_err());
+    assert!(secret(|value| value["name"] = "../etc".into()).is_err());
+    assert_eq!(secret(|value| value["held"] = json!({ "a": "x".repeat(1025) })).unwrap_err(), "held");
+    assert_eq!(
+        secret(|value| value["held"] = json!({ "a": "", "b": "", "c": "", "d": "", "e": "" })).unwrap_err(),
+        "held"
+    );
+    assert!(
+        serde_json::from_value::<Secret>(
+            json!({ "name": "a", "version": 1, "sealed": "", "shares": { key: "x" } })
+        )
+        .is_ok()
+    );
+    let apps: Vec<String> = (0..65).map(|n| format!("a{n}")).collect();
+    let config = json!({ "name": "features", "version": 1, "text": "", "appNames": apps });
+    assert_eq!(serde_json::from_value::<Config>(config).unwrap().validate().unwrap_err().field, "appNames");
+}
+
+#[test]
 fn plans_that_cannot_be_meant_are_refused_by_field() {
     let refused = |change: fn(&mut Plan)| {
         let mut plan = plan(minimal());

@@ -83,3 +83,6 @@ fn next(current: &Settings, asked: &Asked, at: &SettingsAt) -> Settings {
     }
     next
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,3 +99,19 @@ fn a_rollout_that_is_not_over_is_nothing_to_fall_back_to() {
     let back = roll_back(&unfinished).unwrap();
     assert_eq!((back.release, back.previous), (good.release, None));
 }
+
+#[test]
+fn a_new_version_of_what_an_app_reads_is_a_new_release_and_of_nothing_else() {
+    let name = |text: &str| SettingName::new(text).unwrap();
+    let mut plan = running(b"a");
+    plan.release.settings.secrets.insert(name("db-password"), 3);
+    let now = at(Some(plan.clone()), false);
+    let next = renew(&now, (What::Secret, &name("db-password")), 5).unwrap();
+    assert_eq!(next.release.settings.secrets[&name("db-password")], 5);
+    assert_eq!(next.previous.unwrap().release, plan.release);
+    assert_eq!(renew(&now, (What::Secret, &name("db-password")), 2), None, "it is newer already");
+    assert_eq!(renew(&now, (What::Secret, &name("other")), 5), None);
+    assert_eq!(renew(&now, (What::Config, &name("db-password")), 5), None);
+    let same = deploy(&now, &wish(b"b"), 2000).unwrap();
+    assert_eq!(same.release.settings, plan.release.settings, "a new spore reads what the one before read");
+}

@@ -309,6 +309,38 @@ fn a_drain_is_an_operators_and_can_be_taken_back() {
 }
 
 #[test]
+fn secrets_and_configs_are_operators_and_named_as_they_say() {
+    let mut core = with(&[&papers::operator(A), &member(X, N[0], "node-1", 100, 1)]);
+    let name = types::SettingName::new("db-password").unwrap();
+    let secret: genome::Secret =
+        serde_json::from_value(serde_json::json!({ "name": name, "version": 1, "sealed": "AAAA" })).unwrap();
+    let config: genome::Config =
+        serde_json::from_value(serde_json::json!({ "name": name, "version": 1, "text": "a=1" })).unwrap();
+    let sealed = |by| Record::secret(papers::mesh(), 1, &secret, &key(by)).unwrap();
+    let plain = |by| Record::config(papers::mesh(), 1, &config, &key(by)).unwrap();
+    assert!(
+        is_unauthorised(give(&mut core, &sealed(N[0]))) && is_unauthorised(give(&mut core, &plain(N[0])))
+    );
+    give(&mut core, &sealed(A)).unwrap();
+    give(&mut core, &plain(A)).unwrap();
+    let view = core.view(&Namespace::default());
+    assert_eq!((&*view.secrets[&name].value, &*view.configs[&name].value), (&secret, &config));
+
+    let mut elsewhere = sealed(A).draft;
+    elsewhere.key.name = "other".parse().unwrap();
+    let verified = elsewhere.sign(&key(A)).unwrap().verify(&papers::mesh());
+    assert!(matches!(verified, Err(Refused::Content { .. })), "{verified:?}");
+
+    for kind in [Kind::Secret, Kind::Config] {
+        let record_name = RecordName::of_setting(&name);
+        let gone = Record::remove(papers::mesh(), kind, record_name, 2, now(), &key(A)).unwrap();
+        give(&mut core, &gone).unwrap();
+    }
+    let view = core.view(&Namespace::default());
+    assert!(view.secrets.is_empty() && view.configs.is_empty());
+}
+
+#[test]
 fn a_restart_knows_from_the_journal_what_was_known() {
     let mut disk = BTreeMap::new();
     let mut core = papers::core();
