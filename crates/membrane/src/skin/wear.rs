@@ -116,7 +116,9 @@ pub(crate) unsafe fn drop_capabilities() -> bool {
     unsafe {
         // Without the right to drop them from the bounding set there are none to gain: see the next but one.
         for capability in 0..64 as c_ulong {
-            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+            if libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 {
+                break;
+            }
         }
         libc::syscall(libc::SYS_capset, &raw const header, NO_CAPABILITIES.as_ptr()) == 0
             && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0) == 0

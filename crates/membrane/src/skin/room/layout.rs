@@ -1,7 +1,8 @@
 //! What stands in a room's root, and in which order it is put there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -51,8 +52,14 @@ pub(super) fn root_options() -> Vec<(&'static CStr, CString)> {
 
 /// All of it, in order. `taken`: the machine's trees are taken by us, for a guest that couldn't reach them.
 pub(super) fn things(skin: &Skin, bound: Vec<Bound>, taken: bool) -> Result<Vec<Thing>, Lack> {
-    let mut layout =
-        Layout { things: Vec::new(), made: BTreeSet::new(), mounts: Vec::new(), paths: paths(skin), taken };
+    let mut layout = Layout {
+        things: Vec::new(),
+        made: BTreeSet::new(),
+        mounts: Vec::new(),
+        folders: BTreeMap::new(),
+        paths: paths(skin),
+        taken,
+    };
     layout.folder(Path::new(EMPTY))?;
     layout.account(skin)?;
     layout.own_systems(skin)?;
@@ -84,6 +91,8 @@ struct Layout {
     /// Folders that were made, and files and links.
     made: BTreeSet<PathBuf>,
     mounts: Vec<(PathBuf, May)>,
+    /// Where folders really are.
+    folders: BTreeMap<PathBuf, PathBuf>,
     paths: Vec<(PathBuf, May)>,
     taken: bool,
 }
@@ -152,8 +161,10 @@ impl Layout {
         if self.made.contains(path) {
             return Ok(());
         }
-        let real = path.canonicalize().map_err(lost)?;
-        if std::fs::symlink_metadata(path).map_err(lost)?.is_symlink()
+        let kind = std::fs::symlink_metadata(path).map_err(lost)?;
+        // Most are none, and lead through none.
+        let real = if kind.is_symlink() { path.canonicalize() } else { self.resolve(path) }.map_err(lost)?;
+        if kind.is_symlink()
             && self.paths.iter().any(|(named, _)| named != path && real.starts_with(named))
             && !self.mounts.iter().any(|(at, _)| path.starts_with(at))
         {
@@ -164,7 +175,7 @@ impl Layout {
         if around.is_some_and(|(_, there)| *there == may) {
             return Ok(());
         }
-        let kind = std::fs::metadata(&real).map_err(lost)?;
+        let kind = if kind.is_symlink() { std::fs::metadata(&real).map_err(lost)? } else { kind };
         if around.is_none() {
             if kind.is_dir() { self.folder(path) } else { self.file(path, Vec::new()) }?;
         }
@@ -175,6 +186,17 @@ impl Layout {
         self.things.push(Thing::Tree { from, at: relative(path)?, may });
         self.mounts.push((path.to_owned(), may));
         Ok(())
+    }
+
+    /// Where a path leads that is no link itself.
+    fn resolve(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(path.to_owned());
+        };
+        if !self.folders.contains_key(parent) {
+            self.folders.insert(parent.to_owned(), parent.canonicalize()?);
+        }
+        Ok(self.folders.get(parent).map_or_else(|| path.to_owned(), |real| real.join(name)))
     }
 
     fn system(
