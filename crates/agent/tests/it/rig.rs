@@ -53,7 +53,10 @@ fn harness() -> PathBuf {
 fn workload() -> &'static Path {
     static WORKLOAD: OnceLock<PathBuf> = OnceLock::new();
     WORKLOAD.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        // The user that the tests run as may be another than the one that built them.
+        let built = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let ours = rustix::fs::access(built, rustix::fs::Access::WRITE_OK).is_ok();
+        let folder = if ours { built.to_owned() } else { std::env::temp_dir() };
         let (path, fresh) =
             (folder.join("workload"), folder.join(format!("workload-{}", std::process::id())));
         let stripped = std::process::Command::new("strip").arg("-o").arg(&fresh).arg(harness()).status();
