@@ -11,7 +11,7 @@ use cortex::Assignment;
 use genome::{Node, Reach, Settings, Transport};
 use membrane::{By, Layers};
 use spore::attest::{AttestError, Attestations};
-use spore::{Extracted, Manifest, Provides, SporeError};
+use spore::{Extracted, Manifest, Provides, Spore, SporeError};
 use types::{PublicKey, Workload};
 
 use crate::admission::{Admission, Candidate};
@@ -85,7 +85,7 @@ pub(crate) fn prepare(order: &Order) -> Result<Prepared, Unprepared> {
     })?;
     let spore = spore::open(file).map_err(|error| unprepared(&error))?;
     let manifest = spore.manifest().clone();
-    trusted(&manifest, order.trusts)?;
+    trusted(&spore, order)?;
     matches(&manifest, order.wanted)?;
     let attestations = spore.attestations().map_err(|error| unattested(&error))?;
     admitted(order, &manifest, &attestations)?;
@@ -182,19 +182,25 @@ fn unattested(error: &AttestError) -> Unprepared {
     }
 }
 
-fn trusted(manifest: &Manifest, trusts: &Trusts) -> Result<(), Unprepared> {
+fn trusted(spore: &Spore, order: &Order) -> Result<(), Unprepared> {
+    let manifest = spore.manifest();
     let key = &manifest.public_key;
-    match trusts(key) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Unprepared::Refused(format!(
-            "{} {} was signed by {}, whom nobody here trusts; if you do (with --mesh, on every node): \
-             mesh trust add {key}",
-            manifest.name,
-            manifest.version,
-            key.fingerprint(),
-        ))),
-        Err(reason) => Err(Unprepared::Failed(reason)),
+    if (order.trusts)(key).map_err(Unprepared::Failed)? {
+        return Ok(());
     }
+    let bundle = spore.publisher_bundle().map_err(|error| unattested(&error))?;
+    let unvouched = match bundle.map(|bundle| order.admission.vouched(key, &bundle)) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(why)) => format!(" (its Sigstore bundle doesn't help: {why})"),
+        None => String::new(),
+    };
+    Err(Unprepared::Refused(format!(
+        "{} {} was signed by {}, whom nobody here trusts{unvouched}; if you do (with --mesh, on every node): \
+         mesh trust add {key}",
+        manifest.name,
+        manifest.version,
+        key.fingerprint(),
+    )))
 }
 
 /// The rules are asked last of all that is asked without writing: whoever writes them may rely on the rest.

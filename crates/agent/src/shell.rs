@@ -65,6 +65,8 @@ struct Grounds {
     trusted: Vec<PublicKey>,
     /// The records of the rules that hold.
     policies: Vec<Digest>,
+    /// The records of who may vouch for publishers.
+    identities: Vec<Digest>,
     /// The records of plans that say something of their apps.
     labelled: Vec<Digest>,
     /// The records of secrets and configs.

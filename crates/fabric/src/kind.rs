@@ -40,6 +40,8 @@ pub enum Kind {
     Secret,
     /// `config`: a text for replicas ([`genome::Config`]).
     Config,
+    /// `identity`: who may vouch for publishers' keys ([`genome::Identity`]).
+    Identity,
     /// A kind of a later version: carried, not understood.
     Other(OtherKind),
 }
@@ -73,6 +75,7 @@ impl Kind {
             Self::Policy => "policy",
             Self::Secret => "secret",
             Self::Config => "config",
+            Self::Identity => "identity",
             Self::Other(other) => &other.0,
         }
     }
@@ -80,7 +83,9 @@ impl Kind {
     /// Whether operators write it; `None` for a kind this version doesn't know.
     pub(crate) const fn is_operators(&self) -> Option<bool> {
         match self {
-            Self::Plan | Self::Budget | Self::Trust | Self::Drain | Self::Policy => Some(true),
+            Self::Plan | Self::Budget | Self::Trust | Self::Drain | Self::Policy | Self::Identity => {
+                Some(true)
+            }
             Self::Secret | Self::Config => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
             Self::Endpoint | Self::Node | Self::Observed | Self::Member => Some(false),
@@ -128,6 +133,7 @@ impl FromStr for Kind {
             "policy" => Self::Policy,
             "secret" => Self::Secret,
             "config" => Self::Config,
+            "identity" => Self::Identity,
             other if is_kind(other) => Self::Other(OtherKind(other.into())),
             _ => return Err(KindError(text.chars().take(80).collect())),
         })

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use genome::{Budget, Config, Drain, Issuer, Operator, Plan, Policy, Revoke, RootChange, Secret, Trust};
+use genome::{
+    Budget, Config, Drain, Identity, Issuer, Operator, Plan, Policy, Revoke, RootChange, Secret, Trust,
+};
 use types::{Digest, PublicKey, Signature, Signer, Timestamp};
 
 use crate::{Draft, DraftError, Key, Kind, MeshId, Order, Owner, Rank, RecordName, WireError, wire};
@@ -149,6 +151,18 @@ impl Record {
         config.validate()?;
         let name = RecordName::of_setting(&config.name);
         Draft::of_operator(mesh, Kind::Config, name, generation).value(config)?.sign(signer)
+    }
+
+    /// Who may vouch for publishers' keys; `signer` is an operator.
+    pub fn identity(
+        mesh: MeshId,
+        generation: u64,
+        identity: &Identity,
+        signer: &dyn Signer,
+    ) -> Result<Self, DraftError> {
+        identity.validate()?;
+        let name = RecordName::of_app(&identity.name);
+        Draft::of_operator(mesh, Kind::Identity, name, generation).value(identity)?.sign(signer)
     }
 
     /// The removal of what an operator wrote under `name`, in the default namespace.

@@ -5,8 +5,8 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Drain, Endpoint, Invalid, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
-    RootChange, Secret, Trust,
+    Budget, Config, Drain, Endpoint, Identity, Invalid, Issuer, Member, Node, Observed, Operator, Plan,
+    Policy, Revoke, RootChange, Secret, Trust,
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
@@ -33,6 +33,7 @@ pub(crate) enum Value {
     Policy(Arc<Policy>),
     Secret(Arc<Secret>),
     Config(Arc<Config>),
+    Identity(Arc<Identity>),
     /// Of a kind that this version carries without understanding it.
     Unknown,
     /// Nothing any more.
@@ -146,6 +147,11 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_setting(&config.name))?;
             Ok(Value::Config(config.into()))
         }
+        Kind::Identity => {
+            let identity: Identity = parse(payload, Identity::validate)?;
+            named(key, &RecordName::of_app(&identity.name))?;
+            Ok(Value::Identity(identity.into()))
+        }
         _ => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
     }
 }
@@ -179,7 +185,7 @@ fn check_removal(key: &Key) -> Result<(), String> {
         Owner::Operator => None,
     };
     let expected = match (&key.kind, node) {
-        (Kind::Plan | Kind::Budget | Kind::Policy, _) => {
+        (Kind::Plan | Kind::Budget | Kind::Policy | Kind::Identity, _) => {
             AppName::new(next()).ok().map(|app| RecordName::of_app(&app))
         }
         (Kind::Secret | Kind::Config, _) => {

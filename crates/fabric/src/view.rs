@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Drain, Endpoint, Issuer, Node, Observed, Operator, Plan, Policy, Revoke, Secret, Trust,
+    Budget, Config, Drain, Endpoint, Identity, Issuer, Node, Observed, Operator, Plan, Policy, Revoke,
+    Secret, Trust,
 };
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, SettingName};
 
@@ -62,6 +63,8 @@ pub struct View {
     pub secrets: Arc<BTreeMap<SettingName, Entry<Secret>>>,
     /// What replicas get as files that are no secret.
     pub configs: Arc<BTreeMap<SettingName, Entry<Config>>>,
+    /// Who may vouch for publishers' keys, by what they are called here.
+    pub identities: Arc<BTreeMap<AppName, Entry<Identity>>>,
     endpoints: Arc<BTreeMap<AppName, Arc<OfApp>>>,
 }
 
@@ -128,6 +131,7 @@ impl View {
             Value::Policy(policy) => drop(Arc::make_mut(&mut self.policies).remove(&policy.name)),
             Value::Secret(secret) => drop(Arc::make_mut(&mut self.secrets).remove(&secret.name)),
             Value::Config(config) => drop(Arc::make_mut(&mut self.configs).remove(&config.name)),
+            Value::Identity(identity) => drop(Arc::make_mut(&mut self.identities).remove(&identity.name)),
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }
     }
@@ -178,6 +182,9 @@ impl View {
             }
             Value::Config(config) => {
                 Arc::make_mut(&mut self.configs).insert(config.name.clone(), entry(new, config));
+            }
+            Value::Identity(identity) => {
+                Arc::make_mut(&mut self.identities).insert(identity.name.clone(), entry(new, identity));
             }
             Value::Root(_) | Value::Unknown | Value::Removed => {}
         }

@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    Budget, Config, Drain, Endpoint, Issuer, Member, Node, Observed, Operator, Plan, Policy, Revoke,
-    RootChange, Secret, Trust,
+    Budget, Config, Drain, Endpoint, Identity, Issuer, Member, Node, Observed, Operator, Plan, Policy,
+    Revoke, RootChange, Secret, Trust,
 };
 
 /// Every kind's name and schema.
@@ -26,5 +26,6 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("policy", schema_for!(Policy)),
         ("secret", schema_for!(Secret)),
         ("config", schema_for!(Config)),
+        ("identity", schema_for!(Identity)),
     ]
 }

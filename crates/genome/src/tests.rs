@@ -188,3 +188,28 @@ fn constraints_and_labels_that_cannot_be_meant_are_refused_in_words() {
             && check_label("", "a").is_err()
     );
 }
+
+#[test]
+fn rules_identities_and_what_is_said_of_a_plan_are_bounded() {
+    let policy = |name: &str, rego: &str| {
+        let read = serde_json::from_value::<Policy>(json!({ "name": name, "rego": rego }));
+        read.is_ok_and(|policy| policy.validate().is_ok())
+    };
+    assert!(policy("owners", "package mesh.admission") && policy("a", &"x".repeat(48 * 1024)));
+    assert!(
+        !policy("owners", " \n") && !policy("owners", &"x".repeat(48 * 1024 + 1)) && !policy("Owners", "x")
+    );
+    let identity = |identity: &str, root: &str| {
+        let value = json!({ "name": "ci", "identity": identity, "issuer": "https://a", "trustedRoot": root });
+        serde_json::from_value::<Identity>(value).unwrap().validate().map_err(|invalid| invalid.field)
+    };
+    assert_eq!(identity("ada@example.com", "{}"), Ok(()));
+    assert_eq!((identity("", "{}"), identity("a\nb", "{}")), (Err("identity"), Err("identity")));
+    assert_eq!(identity("a", ""), Err("trustedRoot"));
+    assert_eq!(identity("a", &"x".repeat(48 * 1024 + 1)), Err("trustedRoot"));
+    let mut labelled = plan(minimal());
+    labelled.labels.insert("owner".into(), "ada".into());
+    labelled.validate().unwrap();
+    labelled.labels.insert("owner".into(), "x".repeat(300));
+    assert_eq!(labelled.validate().unwrap_err().field, "labels");
+}

@@ -45,6 +45,7 @@ mod stopping;
 mod table;
 mod target;
 mod view;
+mod vouch;
 mod wish;
 
 use std::ffi::OsString;

@@ -44,6 +44,8 @@ pub struct Attest {
     pub sbom: Option<Bill>,
     /// From what it was built, by this builder.
     pub provenance: Option<String>,
+    /// A Sigstore bundle over the publisher's key.
+    pub publisher: Option<PathBuf>,
 }
 
 /// Where an SBOM comes from.
@@ -92,8 +94,8 @@ fn attest(
     source: &mut Source<'_>,
     signer: &dyn Signer,
 ) -> Result<Option<tempfile::TempDir>, Failure> {
-    let Attest { sbom, provenance } = &contents.attest;
-    if sbom.is_none() && provenance.is_none() {
+    let Attest { sbom, provenance, publisher } = &contents.attest;
+    if sbom.is_none() && provenance.is_none() && publisher.is_none() {
         return Ok(None);
     }
     let binary = sbom::digest(&contents.binary)?;
@@ -117,6 +119,9 @@ fn attest(
         let sealed = Provenance::seal(template.command(), &binary, &predicate, signer);
         let bytes = sealed.map_err(|e| Failure::new(format_args!("failed to sign the provenance: {e}")))?;
         made.push((spore::attest::PROVENANCE, bytes));
+    }
+    if let Some(path) = publisher {
+        made.push((spore::attest::PUBLISHER, crate::vouch::read(path, lichen::MAX_BUNDLE_BYTES)?));
     }
     let failed = |e| Failure::new(format_args!("failed to write down what the spore says of itself: {e}"));
     let scratch = tempfile::tempdir().map_err(failed)?;

@@ -49,6 +49,7 @@ pub async fn make(
         attest: Attest {
             sbom: app.sbom.as_ref().and_then(|sbom| sbom.within(&file.folder)),
             provenance: provenance.map(str::to_owned),
+            publisher: None,
         },
     };
     if !contents.binary.is_file() {

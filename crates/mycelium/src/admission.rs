@@ -3,7 +3,7 @@
 
 use agent::{Admission, Candidate};
 use fabric::Fabric;
-use genome::{Node, Plan};
+use genome::{Identity, Node, Plan};
 use policy::{Evaluator, Module};
 use serde_json::{Value, json};
 use spore::Manifest;
@@ -35,6 +35,18 @@ impl Admission for Rules {
             node: Some(candidate.node),
         };
         self.evaluator.reasons(&modules, subject.input()).map_err(|error| format!("failed to {error}"))
+    }
+
+    fn vouched(&self, publisher: &PublicKey, bundle: &[u8]) -> Result<(), String> {
+        let view = self.fabric.view();
+        let mut why = "nobody here may vouch for publishers".to_owned();
+        for entry in view.identities.values() {
+            match vouches(&entry.value, publisher, bundle) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => why = format!("for {}: {refusal}", entry.value.name),
+            }
+        }
+        Err(why)
     }
 }
 
@@ -90,6 +102,13 @@ impl Subject<'_> {
         }
         input
     }
+}
+
+/// Whether a bundle says that `identity` signed the publisher's key, as it stands in a `.pub` file.
+pub fn vouches(identity: &Identity, publisher: &PublicKey, bundle: &[u8]) -> Result<(), lichen::Refusal> {
+    let root = lichen::Root::read(identity.trusted_root.as_bytes())?;
+    let expected = lichen::Expected { identity: &identity.identity, issuer: &identity.issuer };
+    lichen::verify(bundle, soul::public_key_to_pem(publisher).as_bytes(), &root, expected)
 }
 
 fn publisher(key: &PublicKey) -> Value {

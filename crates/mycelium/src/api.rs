@@ -9,8 +9,8 @@ mod trace;
 mod types;
 
 pub use mesh::{
-    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus, Pong, RecordAt,
-    RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
+    Conflict, Held, IdentityStatus, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus,
+    Pong, RecordAt, RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 pub use openapi::openapi;
 pub use settings::{AppSettings, ConfigInfo, NodeKey, SecretInfo, SettingsAt};

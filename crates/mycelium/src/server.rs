@@ -64,6 +64,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/tickets", get(mesh::tickets).post(mesh::new_ticket))
         .route("/v1/tickets/remove", post(mesh::remove_ticket))
         .route("/v1/operators", get(mesh::operators))
+        .route("/v1/identities", get(mesh::identities))
         .route("/v1/policies", get(mesh::policies))
         .route("/v1/records/{kind}/{name}", get(mesh::record))
         .route("/v1/roots", get(mesh::roots))

@@ -288,6 +288,10 @@ impl Admission for Rules {
         assert_eq!(candidate.node.labels["zone"], "a");
         self.0.clone()
     }
+
+    fn vouched(&self, _: &PublicKey, _: &[u8]) -> Result<(), String> {
+        Err("nobody".into())
+    }
 }
 
 #[test]

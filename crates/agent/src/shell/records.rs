@@ -108,6 +108,7 @@ impl Shell {
         Grounds {
             trusted: own.chain(view.trust.values().map(|entry| entry.value.public_key)).collect(),
             policies: view.policies.values().map(|entry| entry.id).collect(),
+            identities: view.identities.values().map(|entry| entry.id).collect(),
             labelled: labelled.map(|entry| entry.id).collect(),
             settings: secrets.chain(view.configs.values().map(|entry| entry.id)).collect(),
         }

@@ -33,6 +33,9 @@ pub struct Args {
     /// Who builds it, as its provenance says
     #[arg(long, value_name = "URI", default_value = provenance::BUILDER, value_parser = provenance::builder)]
     builder: String,
+    /// Pack a Sigstore bundle over your .pub file, by which nodes may trust the key (see `mesh trust identity`)
+    #[arg(long, value_name = "FILE")]
+    sigstore_bundle: Option<PathBuf>,
     /// Where the .spore file goes
     #[arg(long, value_name = "DIR", default_value = "./out")]
     out: PathBuf,
@@ -73,6 +76,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let attest = Attest {
         sbom: args.sbom.map(|file| file.map_or(Bill::Made, Bill::Given)),
         provenance: args.provenance.then_some(args.builder),
+        publisher: args.sigstore_bundle,
     };
     let contents = Contents { binary: args.binary, files: args.files, created_at: None, attest };
     let (path, packed) = packing::pack(&template, &contents, &key, &args.out)?;

@@ -1,5 +1,6 @@
 //! `mesh trust`: whose spores may run on this machine.
 
+mod identity;
 mod wide;
 
 use std::path::Path;
@@ -42,6 +43,11 @@ enum Action {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Trust publishers whose keys somebody vouches for with a Sigstore bundle, in the whole mesh
+    Identity {
+        #[command(subcommand)]
+        action: identity::Action,
     },
     /// Trust a publisher no longer; what runs goes on until it is replaced
     Remove {
@@ -87,6 +93,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             context.out.note(format_args!("{said}: {}", public.fingerprint()));
         }
         Action::List { json } => list(context, &store, json)?,
+        Action::Identity { action } => identity::run(context, action)?,
         Action::Remove { key, scope } if scope.mesh => {
             let operator = Operator::open(context, scope.operator.as_deref())?;
             wide::remove(context, &operator, find(&key, &paths.keys())?)?;

@@ -9,7 +9,7 @@ use types::{Digest, PublicKey};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::target;
+use crate::{target, vouch};
 
 /// Check every byte of a spore, its signature, and whether its publisher is trusted.
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,8 @@ pub struct Args {
     /// Accept any publisher whose signature holds
     #[arg(long)]
     any_publisher: bool,
+    #[command(flatten)]
+    sigstore: vouch::Asked,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,19 +38,21 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let expected = args.digest.or(found.digest);
     found.spore.verify(expected.as_ref()).map_err(|e| target::about(&found.path, e))?;
     let attested = target::attestations(&found.path, &found.spore)?;
+    let vouched = args.sigstore.verify(&found.path)?;
     let manifest = found.spore.manifest();
     let trusted = TrustStore::open(&context.paths()?.trust())?.trusts(&manifest.public_key)?;
     if args.json {
         context.out.json(&json!({
             "path": found.path, "name": manifest.name, "version": manifest.version, "intact": true,
             "public_key": manifest.public_key, "fingerprint": manifest.public_key.fingerprint(), "trusted": trusted,
-            "sbom": attested.sbom.is_some(),
+            "sigstore": vouched, "sbom": attested.sbom.is_some(),
             "provenance": attested.provenance.map(|provenance| provenance.predicate),
         }))?;
     } else {
         let known = if trusted { "trusted" } else { "not trusted here" };
+        let vouched = vouched.map(|identity| format!(", vouched for by {identity}")).unwrap_or_default();
         context.out.line(format_args!(
-            "{} {}: intact, signed by {} ({known})",
+            "{} {}: intact, signed by {} ({known}){vouched}",
             manifest.name,
             manifest.version,
             manifest.public_key.fingerprint()

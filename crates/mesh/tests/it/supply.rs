@@ -112,3 +112,67 @@ fn a_word_about_another_program_is_refused_everywhere() {
         twice.shown()
     );
 }
+
+/// What `lichen`'s tests made: a root, a publisher's key, and a bundle in which somebody vouches for it.
+fn made(name: &str) -> String {
+    format!("{}/../lichen/tests/it/data/made/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+const IDENTITY: &str = "-identity https://ci.example/acme/billing -issuer https://ci.example";
+
+/// A spore of the publisher's that somebody may vouch for, with this bundle or none.
+fn vouched_for(place: &Place, bundle: Option<&str>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let key = place.write("publisher.key", &std::fs::read_to_string(made("publisher.key")).unwrap());
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let binary = crate::support::workload("billing");
+    let bundle = bundle.map(|bundle| format!("-sigstore-bundle {bundle}")).unwrap_or_default();
+    let line =
+        format!("build -manifest billing.json -binary {} -key ./publisher.key {bundle}", binary.display());
+    place.mesh(&line).good();
+}
+
+#[test]
+fn a_publisher_whom_a_trusted_identity_vouches_for_is_trusted() {
+    let place = Place::new();
+    let _mesh = place.start("-nodes 1");
+    let spore = "out/billing-v0.1.0.spore";
+    vouched_for(&place, Some(&made("publisher.sigstore.json")));
+    let refused = place.mesh(&format!("deploy {spore}")).ended(4);
+    assert!(refused.stderr.contains("whom nobody here trusts"), "{}", refused.shown());
+    assert!(refused.stderr.contains("nobody here may vouch for publishers"), "{}", refused.shown());
+    let add = format!("trust identity add ci {IDENTITY} -trust-root {}", made("root.json"));
+    let since = place.last_event();
+    place.mesh(&add).good();
+    place.event(since, "what waited starts", |event| event["kind"] == "endpoint-register");
+    assert!(place.mesh(&add).good().stderr.contains("already"));
+    assert_eq!(place.json("trust identity list")[0]["issuer"], "https://ci.example");
+    // What vouches for one key says nothing of another.
+    let binary = crate::support::workload("frontend");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/frontend.json");
+    place.mesh("keys new mallory").good();
+    let bundle = made("publisher.sigstore.json");
+    let line = format!(
+        "build -manifest {manifest} -binary {} -key mallory -sigstore-bundle {bundle}",
+        binary.display()
+    );
+    let spore = place.mesh(&line).good().stdout.trim().to_owned();
+    let refused = place.mesh(&format!("deploy {spore}")).ended(4);
+    assert!(refused.stderr.contains("for ci: the Sigstore bundle does not hold"), "{}", refused.shown());
+}
+
+#[test]
+fn a_bundle_over_a_spore_is_checked_with_it() {
+    let place = Place::new();
+    vouched_for(&place, None);
+    let (root, bundle) = (made("root.json"), made("publisher.sigstore.json"));
+    let line = format!(
+        "verify out/billing-v0.1.0.spore -any-publisher -sigstore-bundle {bundle} -trust-root {root} {IDENTITY}"
+    );
+    // It is a bundle over another file.
+    let refused = place.mesh(&line).ended(4);
+    assert!(refused.stderr.contains("the Sigstore bundle does not hold"), "{}", refused.shown());
+    place.mesh(&format!("verify out/billing-v0.1.0.spore -sigstore-bundle {bundle}")).ended(2);
+    let wrong = place.mesh(&line.replace(&root, &bundle)).ended(2);
+    assert!(wrong.stderr.contains("the trusted root can't be used"), "{}", wrong.shown());
+}

@@ -134,6 +134,20 @@ pub struct OperatorStatus {
     pub removed: bool,
 }
 
+/// One identity in `GET /v1/identities`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityStatus {
+    /// What it is called.
+    pub name: AppName,
+    /// The subject of its certificates.
+    pub identity: String,
+    /// The identity provider.
+    pub issuer: String,
+    /// The fingerprint of the operator's key that signed it.
+    pub writer: String,
+}
+
 /// One policy in `GET /v1/policies`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

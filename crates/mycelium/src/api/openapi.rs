@@ -4,8 +4,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::mesh::{
-    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PolicyStatus, Pong, RecordAt, RootsAt,
-    TicketMade, TicketStatus, TicketWish, Written,
+    Conflict, Held, IdentityStatus, MemberStatus, NetworkStatus, OperatorStatus, PolicyStatus, Pong,
+    RecordAt, RootsAt, TicketMade, TicketStatus, TicketWish, Written,
 };
 use super::settings::SettingsAt;
 use super::trace::{Trace, TraceQuery};
@@ -88,6 +88,7 @@ const OPERATIONS: &[Operation] = &[
     post("/v1/tickets", "Make a ticket for one node", Some((JSON, of::<TicketWish>)), of::<TicketMade>),
     post("/v1/tickets/remove", "Make a ticket void", Some((JSON, of::<types::PublicKey>)), of::<bool>),
     get("/v1/operators", "Whose plans are obeyed", of::<Vec<OperatorStatus>>),
+    get("/v1/identities", "Who may vouch for publishers", of::<Vec<IdentityStatus>>),
     get("/v1/policies", "The rules over what may run", of::<Vec<PolicyStatus>>),
     get("/v1/records/{kind}/{name}", "What an operator said under a name", of::<RecordAt>),
     get("/v1/roots", "On whose word the mesh rests", of::<RootsAt>),

@@ -51,6 +51,11 @@ impl Client {
         self.get("/v1/operators").await
     }
 
+    /// Who may vouch for publishers.
+    pub async fn identities(&self) -> Result<Vec<api::IdentityStatus>, ClientError> {
+        self.get("/v1/identities").await
+    }
+
     /// The rules over what may run.
     pub async fn policies(&self) -> Result<Vec<api::PolicyStatus>, ClientError> {
         self.get("/v1/policies").await

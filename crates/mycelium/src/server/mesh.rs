@@ -14,8 +14,8 @@ use types::{Digest, Namespace, NodeName, PublicKey, Signer as _};
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::api::{
-    Conflict, Held, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus, Pong, RecordAt,
-    RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
+    Conflict, Held, IdentityStatus, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus,
+    Pong, RecordAt, RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,
 };
 use crate::network::Network;
 
@@ -167,6 +167,18 @@ pub(super) async fn policies(State(state): State<ApiState>) -> Json<Vec<PolicySt
         writer: entry.writer.fingerprint().to_string(),
         id: entry.id,
         rego: entry.value.rego.clone(),
+    });
+    Json(shown.collect())
+}
+
+/// `GET /v1/identities`
+pub(super) async fn identities(State(state): State<ApiState>) -> Json<Vec<IdentityStatus>> {
+    let view = state.fabric.view();
+    let shown = view.identities.values().map(|entry| IdentityStatus {
+        name: entry.value.name.clone(),
+        identity: entry.value.identity.clone(),
+        issuer: entry.value.issuer.clone(),
+        writer: entry.writer.fingerprint().to_string(),
     });
     Json(shown.collect())
 }

@@ -3,15 +3,13 @@
 use super::{MAX_BYTES, PROVENANCE, PUBLISHER, Provenance, SBOM, Sbom};
 use crate::{Spore, SporeError};
 
-/// What a spore carries about itself, all of it checked but the Sigstore bundle.
+/// What a spore carries about itself, checked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attestations {
     /// What it is made of.
     pub sbom: Option<Sbom>,
     /// How and from what it was built, as the publisher says.
     pub provenance: Option<Provenance>,
-    /// A Sigstore bundle over the publisher's key, as it stands: whether it holds depends on a root that is trusted.
-    pub publisher: Option<Vec<u8>>,
 }
 
 /// Why what a spore says about itself can't be believed.
@@ -39,8 +37,12 @@ impl Spore {
         Ok(Attestations {
             sbom: sbom.map_err(refused(SBOM))?,
             provenance: provenance.map(|bytes| Provenance::read(&bytes, self.manifest())).transpose()?,
-            publisher: self.attestation(PUBLISHER)?,
         })
+    }
+
+    /// The Sigstore bundle over its publisher's key, as it stands, if it carries one.
+    pub fn publisher_bundle(&self) -> Result<Option<Vec<u8>>, AttestError> {
+        self.attestation(PUBLISHER)
     }
 
     fn attestation(&self, path: &'static str) -> Result<Option<Vec<u8>>, AttestError> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Drain, Node, Observed, Policy, Trust};
+use genome::{Budget, Drain, Identity, Node, Observed, Policy, Trust};
 use negentropy::{Negentropy, NegentropyStorageVector};
 use types::{Digest, Nutrients};
 
@@ -49,6 +49,12 @@ fn records() -> Vec<(&'static str, Record)> {
     let trust = Trust { public_key: public(40), comment: "somebody".into() };
     let rego = "package mesh.admission\ndeny contains \"no\" if not input.plan.labels.owner\n";
     let policy = Policy { name: crate::testing::app("owners"), rego: rego.into() };
+    let identity = Identity {
+        name: crate::testing::app("ci"),
+        identity: "https://ci.example/acme/billing".into(),
+        issuer: "https://ci.example".into(),
+        trusted_root: "{}".into(),
+    };
     let mut later = serde_json::to_value(crate::testing::plan("web", 2)).unwrap();
     later["release"]["gpu"] = 1.into();
     later["of later"] = serde_json::json!({ "unknown": [true, null] });
@@ -73,6 +79,7 @@ fn records() -> Vec<(&'static str, Record)> {
         ("of-later-by-node", own("mount", "data/node-1", 5, serde_json::json!({ "at": "/data" }))),
         ("root", root_change(&new_roots(), &[], 1, NEW_ROOT)),
         ("policy", ordered("policy", "owners", policy)),
+        ("identity", ordered("identity", "ci", identity)),
     ]
 }
 
@@ -80,7 +87,9 @@ fn records() -> Vec<(&'static str, Record)> {
 fn holder() -> Side {
     let nodes = [(node_name("node-1"), public(NODES[0])), (node_name("node-2"), public(NODES[1]))].into();
     let mut core = Core::new(papers::mesh(), Authority { nodes, ..papers::authority() }, now());
-    for (name, record) in records().into_iter().filter(|(name, _)| !matches!(*name, "root" | "policy")) {
+    for (name, record) in
+        records().into_iter().filter(|(name, _)| !matches!(*name, "root" | "policy" | "identity"))
+    {
         papers::give(&mut core, &record).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let config = Config {
