@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, pidfd_open, pidfd_send_signal, setrlimit,
+};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -67,6 +69,14 @@ impl Process {
             let _ = pidfd_send_signal(handle.as_ref(), signal);
         }
     }
+}
+
+/// Keeps this process, and what it starts, from leaving a core: secrets are in its memory for a moment. With a limit
+/// of one byte no file is written, and no program is given one either, which with 0 it would be (core(5)).
+pub fn no_core() {
+    let limit = getrlimit(Resource::Core);
+    // A limit that can't be set is lower already.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(1), ..limit });
 }
 
 /// Blocks until the process ends, which makes its handle readable.

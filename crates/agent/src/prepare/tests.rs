@@ -306,3 +306,16 @@ fn what_the_rules_say_is_told_word_for_word_and_no_answer_is_a_no() {
     assert!(fixture.left_nothing());
     ask(Ok(Vec::new())).unwrap();
 }
+
+#[test]
+fn files_are_given_into_rooms_only() {
+    let nowhere = Path::new("/nonexistent");
+    let default = Confinement::of("default", None, nowhere).unwrap();
+    gives(&default, &whole()).unwrap();
+    let roomless = Layers { room: Err("no namespaces here".into()), ..whole() };
+    let why = gives(&default, &roomless).unwrap_err();
+    assert!(why.contains("no namespaces here") && why.contains("--drop-secret"), "{why}");
+    let open = Confinement::of("default", Some("unconfined"), nowhere).unwrap();
+    let why = gives(&open, &whole()).unwrap_err();
+    assert!(why.contains("it runs unconfined"), "{why}");
+}

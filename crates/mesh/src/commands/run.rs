@@ -116,6 +116,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
 
 /// Serves until it is asked to end.
 pub fn serve(config: Config, serving: Serving, seed: Option<Args>) -> Result<Code, Failure> {
+    crate::process::no_core();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::Operator;
+use crate::process;
 use crate::sealing::{self, Standing};
 use crate::setting::{self, Given, What};
 use crate::table::Table;
@@ -66,6 +67,7 @@ enum Action {
 
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
+    process::no_core();
     match args.action {
         Action::Set { set, vault } => change(context, &set, vault)?,
         Action::List { json } => list(context, json)?,
@@ -143,7 +145,7 @@ impl Keepers {
             services.push(self.vault.as_ref().ok_or_else(|| {
                 Failure::new(format_args!("no Vault is known here that could keep the key of {}", label.name))
                     .hint(format_args!(
-                        "write {} first; SECURITY.md says what stands in it",
+                        "write {} first; docs/secrets.md says what stands in it",
                         self.file.display()
                     ))
             })?);

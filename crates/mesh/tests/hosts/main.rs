@@ -29,6 +29,7 @@ mod records;
 mod recovery;
 mod restarts;
 mod runner;
+mod secrets;
 mod spread;
 mod traffic;
 mod workloads;
@@ -53,6 +54,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("spread", spread::TESTS),
     ("overheard", overheard::TESTS),
     ("restarts", restarts::TESTS),
+    ("secrets", secrets::TESTS),
     ("container", container::TESTS),
 ];
 

@@ -18,6 +18,7 @@ mod reference;
 mod release;
 mod repo;
 mod run;
+mod secret;
 mod service;
 mod supply;
 mod support;
