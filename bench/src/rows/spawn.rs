@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use agent::Profile;
 use anyhow::{Context as _, Result, bail};
+use membrane::bpf::Reach;
 use membrane::{Keeper, KeeperConfig, KeeperEvent, Limits, LogLimits, Program, Skin, Spawn};
 
 use crate::bench::Bench;
@@ -95,6 +96,7 @@ fn skin(own: &std::path::Path) -> Result<Skin> {
         own: vec![own.to_owned()],
         connect: Some(vec![1]),
         listen: vec![2],
+        reach: Some(Reach { tcp: vec![(None, 1)], udp: Vec::new(), listen: vec![2] }),
         host_name: "spawn".to_owned(),
         tmp_mb: profile.own.tmp_mb,
         by: profile.kept.by,

@@ -125,11 +125,10 @@ fn data(into: &Path, confinement: &Confinement, manifest: &Manifest) -> std::io:
 /// What this machine can't give in full is a refusal.
 fn possible(confinement: &Confinement, layers: &Layers, reach: &[Reach]) -> Result<(), String> {
     let Confinement::Profile(profile) = confinement else { return Ok(()) };
-    if let Some(place) =
-        reach.iter().find(|place| place.address.is_some() || place.transport == Transport::Udp)
-    {
+    let exact = reach.iter().find(|place| place.address.is_some() || place.transport == Transport::Udp);
+    if let (Some(place), Err(why)) = (exact, &layers.reach) {
         return Err(format!(
-            "this node can't let it reach {place} alone: it knows no more of a place than tcp:PORT"
+            "this node can't let it reach {place} alone, for it knows no more of a place than tcp:PORT: {why}"
         ));
     }
     let user = if profile.kept.user { layers.user.clone() } else { Ok(()) };

@@ -139,6 +139,11 @@ impl Cgroups {
         &self.budgets
     }
 
+    /// Where the groups of the v2 hierarchy lie.
+    pub fn v2(&self) -> Option<&Path> {
+        self.folders.iter().find(|folder| folder.version == Version::V2).map(|folder| folder.path.as_path())
+    }
+
     /// The group of a replica, with its limits, and nobody in it. On an error there is none.
     pub fn group(&self, id: &str, limits: &Limits) -> io::Result<Group> {
         Group::make(&self.folders, id, limits)

@@ -22,7 +22,9 @@ use crate::exit::{Exit, OutOfMemory};
 use crate::log::LogLimits;
 use crate::reactor;
 use crate::skin::{Bound, Skin};
-use crate::wire::{Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, SpawnArgs, UpgradeArgs};
+use crate::wire::{
+    Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, REACH, SpawnArgs, UpgradeArgs,
+};
 use driver::Driver;
 pub use error::KeeperError;
 
@@ -52,6 +54,7 @@ pub struct Keeper {
     /// What an older keeper becomes when it doesn't know a call.
     program: PathBuf,
     budgets: Option<Budgets>,
+    groups: Option<PathBuf>,
 }
 
 /// What a workload is made of.
@@ -146,7 +149,7 @@ impl Keeper {
         let (sender, receiver) = mpsc::unbounded_channel();
         let driver = Arc::new(Driver::start(socket, sender)?);
         let (limits, program) = (config.log_limits, config.program.clone());
-        let mut keeper = Self { driver, limits, program, budgets: None };
+        let mut keeper = Self { driver, limits, program, budgets: None, groups: None };
         let (parts, _) = keeper.driver.call_in("attach", Value::Null, Vec::new(), PATIENCE).await?;
         let mut processes = Vec::new();
         for part in parts {
@@ -154,6 +157,7 @@ impl Keeper {
             keeper.driver.set_pid(attached.pid);
             processes.extend(attached.processes);
             keeper.budgets = attached.budgets;
+            keeper.groups = attached.groups;
         }
         Ok((keeper, processes, Events(receiver)))
     }
@@ -162,6 +166,12 @@ impl Keeper {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.driver.pid()
+    }
+
+    /// The group of the v2 hierarchy below which each workload has its own; none where there is none, or in an older keeper.
+    #[must_use]
+    pub fn groups(&self) -> Option<&Path> {
+        self.groups.as_deref()
     }
 
     /// What of [`Spawn::limits`] this keeper can have the kernel hold, and why not the rest; nothing is known of an older
@@ -195,6 +205,7 @@ impl Keeper {
         };
         fds.extend(spawn.files.into_iter().map(|file| file.content));
         let call = match (&args.budget, &args.skin) {
+            (_, Some(skin)) if skin.reach.is_some() => REACH,
             (Some(_), _) => LIMIT,
             (None, Some(_)) => CONFINE,
             (None, None) => "spawn",

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::Layers;
 use crate::cgroup::{Budgets, Cgroups, Hold, Version};
-use crate::{Layers, bpf};
 
 /// What is given here, each with the reason where it isn't.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// What confines.
     pub layers: Layers,
-    /// Whether what it reaches over the network can be limited by address, UDP included.
-    pub reach: Result<(), String>,
     /// What it can be held to in what it uses.
     pub budgets: Budgets,
 }
@@ -28,14 +26,14 @@ impl Facts {
         let budgets = groups.budgets().clone();
         groups.close();
         let _ = std::fs::remove_file(record);
-        Self { layers: Layers::find(), reach: bpf::possible(), budgets }
+        Self { layers: Layers::find(), budgets }
     }
 
     /// The same as labels of a node, which plans can ask for: `mesh.room=yes`, `mesh.landlock=7`, `mesh.memory=v2` and so
     /// on. What isn't given has none.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
-        let Layers { room, user, landlock } = &self.layers;
+        let Layers { room, user, landlock, reach } = &self.layers;
         let Budgets { cpu, memory, pids, io, .. } = &self.budgets;
         let yes = |given: &Result<(), String>| given.is_ok().then(|| "yes".to_owned());
         let by = |hold: &Hold| match hold {
@@ -47,7 +45,7 @@ impl Facts {
             ("room", yes(room)),
             ("user", yes(user)),
             ("landlock", landlock.as_ref().ok().map(ToString::to_string)),
-            ("reach", yes(&self.reach)),
+            ("reach", yes(reach)),
             ("cpu", by(cpu)),
             ("memory", by(memory)),
             ("pids", by(pids)),

@@ -19,6 +19,7 @@ mod budget;
 mod calls;
 mod client;
 mod detach;
+mod reach;
 mod replica;
 mod server;
 mod settle;

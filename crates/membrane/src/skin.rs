@@ -24,6 +24,8 @@ pub(crate) use layers::Means;
 pub(crate) use room::{GUEST, Host, Room};
 pub(crate) use wear::{Grown, drop_capabilities};
 
+use crate::bpf::Reach;
+
 /// What a workload may reach; everything else is refused to it: other files, ports and processes, UDP, local sockets but
 /// pairs of its own, new namespaces, and most of what makes a kernel do more than run programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub struct Skin {
     pub connect: Option<Vec<u16>>,
     /// The TCP ports that it may listen on.
     pub listen: Vec<u16>,
+    /// Where exactly it may reach, addresses and UDP included. It takes [`Layers::reach`] and a group, and is refused
+    /// without.
+    #[serde(default)]
+    pub reach: Option<Reach>,
     /// What it finds its machine to be called, where it has a room.
     pub host_name: String,
     /// The size of its `/tmp`, in MiB, where it has a room.
@@ -96,7 +102,12 @@ impl Skin {
         let given = !bound.is_empty();
         let room = room.map(|means| Room::plan(self, bound, means)).transpose()?;
         let rules = landlock.map(|version| files::rules(self, version, room.is_some(), given)).transpose()?;
-        Ok(Grown::new(rules, calls::filter().map_err(Lack::Refused)?, room))
+        Ok(Grown::new(
+            rules,
+            calls::filter(self.reach.as_ref().is_some_and(|reach| !reach.udp.is_empty()))
+                .map_err(Lack::Refused)?,
+            room,
+        ))
     }
 }
 

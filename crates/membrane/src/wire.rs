@@ -33,6 +33,9 @@ pub(crate) const CONFINE: &str = "enclose";
 /// `spawn` with limits, and maybe a skin: likewise, a keeper that knows of no limits refuses it.
 pub(crate) const LIMIT: &str = "limit";
 
+/// `limit` with a reach: likewise.
+pub(crate) const REACH: &str = "reach";
+
 /// One call of a client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -123,6 +126,7 @@ impl Call {
             "attach" => Self::Attach,
             "spawn" => Self::Spawn(Box::new(serde_json::from_value(args)?)),
             CONFINE => Self::Spawn(Box::new(confined(serde_json::from_value(args)?)?)),
+            REACH => Self::Spawn(Box::new(reaching(serde_json::from_value(args)?)?)),
             LIMIT => Self::Spawn(Box::new(limited(serde_json::from_value(args)?)?)),
             "stop" => Self::Stop(serde_json::from_value(args)?),
             "kill" => Self::Kill(serde_json::from_value(args)?),
@@ -136,6 +140,14 @@ impl Call {
             _ => Self::Other(call),
         })
     }
+}
+
+/// A call that limits the reach names it.
+fn reaching(args: SpawnArgs) -> serde_json::Result<SpawnArgs> {
+    if args.skin.as_ref().is_none_or(|skin| skin.reach.is_none()) {
+        return Err(serde::de::Error::missing_field("reach"));
+    }
+    Ok(args)
 }
 
 /// A call to confine has a skin.
@@ -162,6 +174,9 @@ pub(crate) struct Attached {
     /// Of an older keeper nothing is known.
     #[serde(default)]
     pub budgets: Option<Budgets>,
+    /// Where the groups of the v2 hierarchy lie.
+    #[serde(default)]
+    pub groups: Option<PathBuf>,
 }
 
 /// `spawn`: with one descriptor (the executable) when `by_descriptor`, else by the path in `program`; and one for each of `files`.

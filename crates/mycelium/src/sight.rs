@@ -92,6 +92,8 @@ pub(crate) struct Eyes {
     /// How much was told so far.
     total: u64,
     watch: Watch,
+    /// The group below which processes are seen.
+    below: Option<PathBuf>,
     groups: BTreeMap<u64, Group>,
     /// What happened in groups that nobody has named yet.
     early: VecDeque<(Instant, Sighting)>,
@@ -113,7 +115,8 @@ pub(crate) fn open(events: EventLog) -> (Sight, Option<Eyes>) {
             let (told, _) = broadcast::channel(LAG);
             let (watch, told_by) = (Watch::new(), told.clone());
             let (groups, early, refusals) = (BTreeMap::new(), VecDeque::new(), Refusals::default());
-            let eyes = Eyes { asked, told: told_by, total: 0, watch, groups, early, refusals, events };
+            let eyes =
+                Eyes { asked, told: told_by, total: 0, watch, below: None, groups, early, refusals, events };
             (Sight { ask, told, lack: None }, Some(eyes))
         }
         Err(why) => {
@@ -144,6 +147,7 @@ impl Sight {
 
     /// Replicas' groups are made in this one, and watched from their first program on.
     pub(crate) async fn below(&self, group: PathBuf) {
+        // Where nothing is seen, nobody is there to hear it.
         let _ = self.ask.send(Ask::Below(group)).await;
     }
 
@@ -220,6 +224,7 @@ impl Eyes {
 
     fn answer(&mut self, ask: Ask) {
         match ask {
+            Ask::Below(path) if self.below.as_ref() == Some(&path) => {}
             Ask::Below(path) => {
                 let opened = File::open(&path).map_err(|error| error.to_string());
                 let opened =
@@ -227,6 +232,7 @@ impl Eyes {
                 if let Err(error) = opened {
                     tracing::warn!(path = %path.display(), error, "what processes do is not seen");
                 }
+                self.below = Some(path);
             }
             Ask::Watch(watched) => self.add(watched),
             Ask::Count(answer) => drop(answer.send(self.count())),

@@ -119,7 +119,7 @@ impl Fixture {
 
 /// A machine that can confine anything.
 fn whole() -> Layers {
-    Layers { room: Ok(()), user: Ok(()), landlock: Ok(7) }
+    Layers { room: Ok(()), user: Ok(()), landlock: Ok(7), reach: Ok(()) }
 }
 
 fn nothing_set() -> Opener {

@@ -1,8 +1,11 @@
 //! From a profile to what one launch may reach.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use genome::Transport;
 use membrane::Skin;
+use membrane::bpf::Reach;
 
 use super::Confinement;
 
@@ -20,8 +23,10 @@ pub(crate) struct Place<'a> {
     pub(crate) port: u16,
     /// The URL of the node's edge, if it has one.
     pub(crate) edge: &'a str,
-    /// The TCP ports that the plan lets it connect to.
-    pub(crate) reach: Vec<u16>,
+    /// What the plan lets it reach.
+    pub(crate) reach: &'a [genome::Reach],
+    /// Whether this machine knows more of a place than TCP and a port.
+    pub(crate) exact: bool,
 }
 
 /// What a workload may reach; `None` for all.
@@ -36,14 +41,21 @@ pub(crate) fn skin(confinement: &Confinement, place: &Place) -> Option<Skin> {
     if profile.own.run {
         run.extend(place.data.map(Path::to_owned));
     }
-    let edge = port(place.edge).filter(|_| profile.network.edge);
+    let edge = place_of(place.edge).filter(|_| profile.network.edge);
+    let listen: Vec<u16> = Some(place.port).filter(|port| *port != 0).into_iter().collect();
+    let of = |transport| {
+        let listed = place.reach.iter().filter(move |listed| listed.transport == transport);
+        listed.map(|listed| (listed.address, listed.port))
+    };
+    let tcp: Vec<_> = of(Transport::Tcp).chain(edge).collect();
     Some(Skin {
         run,
         read: there(&profile.files.read),
         write: there(&profile.files.write),
         own: place.data.map(Path::to_owned).into_iter().collect(),
-        connect: Some(place.reach.iter().copied().chain(edge).collect()),
-        listen: Some(place.port).filter(|port| *port != 0).into_iter().collect(),
+        connect: Some(tcp.iter().map(|(_, port)| *port).collect()),
+        reach: place.exact.then(|| Reach { tcp, udp: of(Transport::Udp).collect(), listen: listen.clone() }),
+        listen,
         host_name: place.name.chars().take(64).collect(),
         tmp_mb: profile.own.tmp_mb,
         by: profile.kept.by,
@@ -109,7 +121,9 @@ fn brought_along(program: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The port of a URL that names one.
-fn port(url: &str) -> Option<u16> {
-    url.rsplit_once(':')?.1.trim_end_matches('/').parse().ok()
+/// The address, if it is one, and the port of a URL that names one.
+fn place_of(url: &str) -> Option<(Option<IpAddr>, u16)> {
+    let (host, port) = url.rsplit_once(':')?;
+    let host = host.rsplit('/').next()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host.parse().ok(), port.trim_end_matches('/').parse().ok()?))
 }

@@ -119,7 +119,8 @@ impl Shell {
             interpreter: interpreter.as_ref().map(|(path, _)| path.as_path()),
             port: launch.port,
             edge: &config.edge_url,
-            reach: wanted.release.reach.iter().map(|reach| reach.port).collect(),
+            reach: &wanted.release.reach,
+            exact: config.layers.reach.is_ok(),
         };
         let skin = profile::skin(&confinement, &place);
         if confinement == Confinement::Unconfined {

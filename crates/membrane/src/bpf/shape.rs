@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::reach::Reach;
 
-/// How many destinations and ports a reach may name: the programs look at each.
-pub(super) const MAX_RULES: usize = 64;
+/// How many destinations and ports a reach may name, a plan's 64 among them: the programs look at each.
+pub(super) const MAX_RULES: usize = 72;
 
 /// The value of the map of rules, one a group. All zeros allow nothing.
 pub(super) mod rules {

@@ -74,7 +74,8 @@ impl Server {
         let last = parts.len() - 1;
         for (number, part) in parts.into_iter().enumerate() {
             let budgets = Some(self.cgroups.budgets().clone());
-            let ok = json!(Attached { pid: std::process::id(), processes: part, budgets });
+            let groups = self.cgroups.v2().map(ToOwned::to_owned);
+            let ok = json!(Attached { pid: std::process::id(), processes: part, budgets, groups });
             let message = Message { re: Some(request), ok, more: number < last, ..Message::default() };
             self.post(client, &message, Vec::new());
         }

@@ -14,6 +14,7 @@ use super::client::Client;
 use super::detach;
 use super::replica::{Key, Replica, STREAMS};
 use super::settle::Remnant;
+use crate::bpf::Programs;
 use crate::cgroup::Cgroups;
 use crate::home::{Home, Lock};
 use crate::signals;
@@ -51,6 +52,8 @@ pub(super) struct Server {
     pub hosts: BTreeMap<i32, Key>,
     /// What workloads can be confined with, once somebody asked for it.
     pub means: Option<Means>,
+    /// The programs that stand at workloads' groups, once somebody asked for them, or why there are none.
+    pub programs: Option<Result<Programs, String>>,
     /// Replicas that are on their way to their end.
     pub busy: BTreeSet<Key>,
     /// Whether a child was reaped since the last look at the busy ones.
@@ -147,6 +150,7 @@ impl Server {
             mains: BTreeMap::new(),
             hosts: BTreeMap::new(),
             means: None,
+            programs: None,
             busy: BTreeSet::new(),
             reaped: false,
             remnants: Vec::new(),

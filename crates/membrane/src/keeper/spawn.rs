@@ -38,6 +38,8 @@ impl Server {
         let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)))?;
         let held = self.hold(&args)?;
         let doors = held.as_ref().map(|held| held.group.doors()).transpose().map_err(|e| failed("", &e))?;
+        let group = doors.as_ref().and_then(|doors| doors.into.as_ref()).map(AsFd::as_fd);
+        self.reach(&args, group)?;
         let joins: Vec<_> = doors.iter().flat_map(|doors| &doors.tasks).map(AsFd::as_fd).collect();
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
@@ -56,7 +58,7 @@ impl Server {
             cwd: path(&args.cwd)?,
             stdio: [self.null.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()],
             skin: skin.as_ref(),
-            group: doors.as_ref().and_then(|doors| doors.into.as_ref()).map(AsFd::as_fd),
+            group,
             joins: &joins,
         };
         let key = self.next_replica;

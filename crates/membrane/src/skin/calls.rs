@@ -24,18 +24,20 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
 const KIND: u64 = 0xf;
 /// TCP, by default and by name. Not its multipath kind, whose connections Landlock's rules don't see.
 const TCP: [i32; 2] = [0, libc::IPPROTO_TCP];
+/// UDP, likewise.
+const UDP: [i32; 2] = [0, libc::IPPROTO_UDP];
 /// Typing into a terminal as if its user did.
 const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-/// The filter.
-pub(super) fn filter() -> Result<BpfProgram, String> {
+/// The filter; with `datagrams` for one whose reach names where to.
+pub(super) fn filter(datagrams: bool) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
         PLAIN.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
     let say = |error: seccompiler::BackendError| error.to_string();
     let none = SeccompCmpOp::MaskedEq(u64::from(NAMESPACES.cast_unsigned()));
     let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, none, 0).map_err(say)?;
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition]).map_err(say)?]);
-    rules.insert(libc::SYS_socket, sockets().map_err(say)?);
+    rules.insert(libc::SYS_socket, sockets(datagrams).map_err(say)?);
     let other = |call: &u64| SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *call);
     let others = TYPING.iter().map(other).collect::<Result<Vec<_>, _>>().map_err(say)?;
     rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(others).map_err(say)?]);
@@ -47,18 +49,25 @@ pub(super) fn filter() -> Result<BpfProgram, String> {
 }
 
 /// The sockets that there are: TCP, whose ports the rules name, and the kernel's answers to "which addresses are there?".
-/// Nothing else has rules: no UDP, no local socket of another, which a path leads to.
-fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+/// Nothing else has rules: no UDP but where programs at its group keep it to its reach, no local socket of another, which
+/// a path leads to.
+fn sockets(datagrams: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     let is = |argument, value: i32| {
         let value = u64::from(value.cast_unsigned());
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
     };
-    let stream = u64::from(libc::SOCK_STREAM.cast_unsigned());
-    let stream = || SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(KIND), stream);
+    let kind = |kind: i32| {
+        let kind = u64::from(kind.cast_unsigned());
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(KIND), kind)
+    };
+    let (stream, datagram) = (|| kind(libc::SOCK_STREAM), || kind(libc::SOCK_DGRAM));
     let mut rules = vec![SeccompRule::new(vec![is(0, libc::AF_NETLINK)?, is(2, libc::NETLINK_ROUTE)?])?];
     for family in [libc::AF_INET, libc::AF_INET6] {
         for protocol in TCP {
             rules.push(SeccompRule::new(vec![is(0, family)?, stream()?, is(2, protocol)?])?);
+        }
+        for protocol in UDP.into_iter().filter(|_| datagrams) {
+            rules.push(SeccompRule::new(vec![is(0, family)?, datagram()?, is(2, protocol)?])?);
         }
     }
     Ok(rules)

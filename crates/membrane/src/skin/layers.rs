@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wear::landlock_version;
 use super::{By, Lack, Skin, room};
+use crate::bpf;
 
 /// The first version of Landlock that keeps all promises by itself: files, truncation, TCP, devices, signals and abstract
 /// sockets (Linux 6.12).
@@ -22,6 +23,8 @@ pub struct Layers {
     pub user: Result<(), String>,
     /// The version of Landlock.
     pub landlock: Result<i32, String>,
+    /// Programs at its group, which know addresses and UDP, and see what it does.
+    pub reach: Result<(), String>,
 }
 
 /// The same, ready to be used.
@@ -40,7 +43,7 @@ impl Layers {
 
     /// Whether a workload can be confined here; why not.
     pub fn confine(&self, by: By) -> Result<(), String> {
-        check(self.room.as_ref(), self.landlock.as_ref(), by, true).map(drop)
+        check(self.room.as_ref(), self.landlock.as_ref(), by, self.reach.is_err()).map(drop)
     }
 }
 
@@ -70,13 +73,16 @@ impl Means {
             room: self.room.as_ref().map(|_| ()).map_err(Clone::clone),
             user,
             landlock: self.landlock.clone(),
+            reach: bpf::possible(),
         }
     }
 
     /// What a skin is grown of: a room, and the version of Landlock.
     pub(super) fn choose(&self, skin: &Skin) -> Result<(Option<&room::Means>, Option<i32>), Lack> {
         let (room, landlock) = (self.room.as_ref(), self.landlock.as_ref());
-        check(room, landlock, skin.by, skin.connect.is_some()).map_err(Lack::Machine)
+        // Programs at its group know ports as well.
+        let ports = skin.connect.is_some() && skin.reach.is_none();
+        check(room, landlock, skin.by, ports).map_err(Lack::Machine)
     }
 }
 
@@ -97,9 +103,9 @@ fn check<R>(
             Err(if whole { reason.clone() } else { format!("{reason}; and {lacks}") })
         }
         Ok(_) if by != By::Any && !whole => Err(lacks),
-        Ok(_) if ports && !landlock.is_ok_and(|version| *version >= PORTS) => {
-            Err(format!("TCP ports can't be kept from it: {lacks}"))
-        }
+        Ok(_) if ports && !landlock.is_ok_and(|version| *version >= PORTS) => Err(format!(
+            "TCP ports can't be kept from it: {lacks}, or root for programs at its cgroup (eBPF)"
+        )),
         room => Ok((room.ok(), landlock.ok().copied())),
     }
 }

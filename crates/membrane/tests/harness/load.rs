@@ -1,9 +1,11 @@
 //! A known number of processes, packets and bytes. Each waits for a line first.
 
+#![expect(unsafe_code, reason = "what the kernel knows of a connection is asked for by number")]
 #![expect(clippy::print_stdout, reason = "the test reads what came of it")]
 
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,8 @@ pub fn storm(count: usize) -> ExitCode {
     ExitCode::from(7)
 }
 
-/// Sends that many bytes by TCP, and waits until all have come.
+/// Sends that many bytes by TCP, and waits until all have come. Says how many the kernel sent, some of them twice, and in
+/// how many packets (`struct tcp_info`).
 pub fn pour(port: u16, bytes: usize) -> ExitCode {
     wait();
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
@@ -34,6 +37,14 @@ pub fn pour(port: u16, bytes: usize) -> ExitCode {
     (0..bytes / piece.len()).for_each(|_| stream.write_all(&piece).unwrap());
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     stream.read_to_end(&mut Vec::new()).unwrap();
+    let mut info = [0_u8; 208];
+    let mut len = info.len() as libc::socklen_t;
+    let (fd, place) = (stream.as_raw_fd(), info.as_mut_ptr().cast());
+    // SAFETY: the kernel writes as much as there is room for.
+    let got = unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut len) };
+    assert_eq!((got, len), (0, 208));
+    let sent = u64::from_ne_bytes(info[200..208].try_into().unwrap());
+    println!("{sent} {}", u32::from_ne_bytes(info[136..140].try_into().unwrap()));
     ExitCode::SUCCESS
 }
 

@@ -6,9 +6,11 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use membrane::bpf::{Programs, Protocol, Reach, Sighting, Watch, What};
+use membrane::{Exit, Limits, Skin, Spawn};
 
 use crate::groups::{Group, Workload, cannot};
-use crate::support::HARNESS;
+use crate::skin::{self, confined};
+use crate::support::{HARNESS, Nest};
 
 /// The sockets that are reached for.
 struct Outside {
@@ -59,16 +61,25 @@ impl Outside {
 
     /// What came of each attempt.
     fn attempts(&self, group: &Group) -> BTreeMap<String, String> {
-        let ports =
-            [self.tcp, self.udp, self.other_tcp, self.other_udp, self.own].map(|port| port.to_string());
-        let args: Vec<&str> = ["reach"].into_iter().chain(ports.iter().map(String::as_str)).collect();
+        let args = self.args();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut workload = Workload::new(group, HARNESS, &args);
         workload.go();
-        let said = workload.end();
-        assert!(said.ends_with("all were made\n"), "{said}");
-        let lines = said.lines().filter_map(|line| line.rsplit_once(": "));
-        lines.map(|(what, came)| (what.to_owned(), came.to_owned())).collect()
+        read(&workload.end())
     }
+
+    fn args(&self) -> Vec<String> {
+        let ports =
+            [self.tcp, self.udp, self.other_tcp, self.other_udp, self.own].map(|port| port.to_string());
+        ["reach".to_owned()].into_iter().chain(ports).collect()
+    }
+}
+
+/// What came of each attempt, as it was said.
+fn read(said: &str) -> BTreeMap<String, String> {
+    assert!(said.ends_with("all were made\n"), "{said}");
+    let lines = said.lines().filter_map(|line| line.rsplit_once(": "));
+    lines.map(|(what, came)| (what.to_owned(), came.to_owned())).collect()
 }
 
 fn done<'a>(made: &'a BTreeMap<String, String>, group: &str) -> Vec<&'a str> {
@@ -139,9 +150,9 @@ fn a_reach_that_does_not_fit_is_refused_and_nothing_stands() {
     }
     let group = Group::new("many");
     let programs = Programs::load().unwrap();
-    let reach = Reach { listen: (1..=65).collect(), ..Reach::default() };
+    let reach = Reach { listen: (1..=73).collect(), ..Reach::default() };
     let error = programs.attach(Some(&reach), group.as_fd()).unwrap_err().to_string();
-    assert!(error.contains("65 destinations"), "{error}");
+    assert!(error.contains("73 destinations"), "{error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { assert!(Watch::new().add(group.as_fd()).is_err()) });
 }
@@ -172,4 +183,75 @@ async fn refusals_are_told_and_counted_though_whoever_attached_is_gone() {
     assert!(has(&multipath), "{seen:#?}");
     let by = seen.iter().find_map(|s| s.process.clone()).unwrap();
     assert_eq!(by.1, "keeper-harness");
+}
+
+/// A workload in its skin that makes the attempts.
+fn enclosed(nest: &Nest, id: &str, outside: &Outside) -> Spawn {
+    let args = outside.args();
+    let spawn = confined(nest, id, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let skin = spawn.skin.unwrap();
+    let skin = Skin {
+        connect: Some(vec![outside.tcp]),
+        listen: vec![outside.own],
+        reach: Some(outside.reach()),
+        ..skin
+    };
+    Spawn { skin: Some(skin), limits: Some(Limits::default()), ..spawn }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workload_in_its_skin_reaches_what_is_listed_and_is_seen() {
+    if cannot() || skin::cannot() {
+        return;
+    }
+    let (nest, outside) = (Nest::new(), Outside::new());
+    let (mut client, _) = nest.attach().await;
+    let mut watch = Watch::new();
+    let groups = client.keeper.groups().unwrap().to_owned();
+    watch.trace_below(std::fs::File::open(&groups).unwrap().as_fd()).unwrap();
+    client.keeper.spawn(enclosed(&nest, "a", &outside)).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(0));
+    let made = read(&nest.stdout("a"));
+    assert_eq!(done(&made, "not listed"), [""; 0], "{made:#?}");
+    // Landlock alone knows of no port 0: who wants one that the kernel chooses may not say so.
+    assert_eq!(done(&made, "listed").len(), 7, "{made:#?}");
+    let seen = tokio::time::timeout(Duration::from_secs(60), watch.next()).await.unwrap();
+    let first = &seen[0];
+    assert!(
+        matches!(first.what, What::Exec(_)),
+        "its own program is the first thing that is seen: {seen:#?}"
+    );
+    let programs = seen.iter().filter(|s| s.group == first.group && matches!(s.what, What::Exec(_))).count();
+    // itself, setsid, bash
+    assert!(programs >= 3, "{seen:#?}");
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keeper_that_was_upgraded_limits_what_is_started_then() {
+    if cannot() || skin::cannot() {
+        return;
+    }
+    let (nest, outside) = (Nest::new(), Outside::new());
+    let (mut client, _) = nest.attach().await;
+    client.keeper.spawn(enclosed(&nest, "before", &outside)).await.unwrap();
+    assert_eq!(client.exit_of("before").await, Exit::Code(0));
+    client.keeper.upgrade(std::path::Path::new(HARNESS)).await.unwrap();
+    client.keeper.spawn(enclosed(&nest, "after", &outside)).await.unwrap();
+    assert_eq!(client.exit_of("after").await, Exit::Code(0));
+    assert_eq!(read(&nest.stdout("before")), read(&nest.stdout("after")));
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reach_that_nobody_can_hold_is_refused_and_nothing_runs() {
+    if cannot() || skin::cannot() {
+        return;
+    }
+    let (nest, outside) = (Nest::new(), Outside::new());
+    let (client, _) = nest.attach().await;
+    let groupless = Spawn { limits: None, ..enclosed(&nest, "a", &outside) };
+    let error = client.keeper.spawn(groupless).await.unwrap_err().to_string();
+    assert!(error.contains("no group"), "{error}");
+    client.end().await;
 }

@@ -33,13 +33,14 @@ pub fn skin(nest: &Nest) -> Skin {
         own: vec![nest.path("own")],
         connect: Some(Vec::new()),
         listen: Vec::new(),
+        reach: None,
         host_name: "guest".to_owned(),
         tmp_mb: 16,
         by: By::Any,
     }
 }
 
-fn confined(nest: &Nest, id: &str, args: &[&str]) -> Spawn {
+pub fn confined(nest: &Nest, id: &str, args: &[&str]) -> Spawn {
     let program =
         Program::Opened { file: std::fs::File::open(HARNESS).unwrap().into(), path: HARNESS.into() };
     let spawn = nest.spawn(id, program, args);

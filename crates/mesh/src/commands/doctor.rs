@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Code, Failure> {
     row("user", layers.user.as_ref().map(said("one for each replica")));
     row("files, ports", layers.landlock.as_ref().map(|version| format!("Landlock {version}")));
     row("system calls", Ok("seccomp".to_owned()));
-    row("addresses, UDP", facts.reach.as_ref().map(said("eBPF at its cgroup")));
+    row("addresses, UDP", layers.reach.as_ref().map(said("eBPF at its cgroup")));
     let budgets = &facts.budgets;
     for (what, hold) in [
         ("share of CPU", &budgets.cpu),

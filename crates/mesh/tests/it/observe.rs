@@ -1,5 +1,11 @@
 //! `status`, `ps`, `logs`, `events`, `why`
 
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use serde_json::Value;
+
 use crate::support::Place;
 
 #[test]
@@ -67,4 +73,62 @@ fn the_logs_of_old_replicas_leave() {
     }
     assert!(place.mesh("logs billing").good().stdout.lines().count() >= 11);
     drop(mesh);
+}
+
+/// Whether this machine can't show what replicas do: said loudly, for then nothing is tested.
+fn blind() -> bool {
+    let why = membrane::bpf::possible().err();
+    why.iter().for_each(|why| println!("SKIPPED: {why}"));
+    why.is_some()
+}
+
+#[test]
+fn what_a_replica_does_and_is_refused_is_shown() {
+    if blind() {
+        return;
+    }
+    let place = Place::new();
+    let mesh = place.start("--admin 127.0.0.1:0");
+    let [listed, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [to, not] = [&listed, &other].map(|listener| listener.local_addr().unwrap().port());
+    let script = "#!/bin/bash\nwhile sleep 0.05; do\n(exec 3<>/dev/tcp/127.0.0.1/LISTED)\n\
+                  (exec 3<>/dev/tcp/127.0.0.1/OTHER)\ndone\n";
+    place.write("talk", &script.replace("LISTED", &to.to_string()).replace("OTHER", &not.to_string()));
+    place.mesh(&format!("deploy talk -workload worker --reach tcp:127.0.0.1:{to}")).good();
+    listed.accept().unwrap();
+    let mut command = place.command();
+    let mut trace = command.args(["trace", "talk", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(trace.stdout.take().unwrap()).lines();
+    let seen = |value: &Value| (value["kind"].as_str().unwrap().to_owned(), value["address"].clone());
+    let mut wanted = vec![
+        ("exec".to_owned(), Value::Null),
+        ("exit".to_owned(), Value::Null),
+        ("connect".to_owned(), format!("127.0.0.1:{to}").into()),
+        ("refused".to_owned(), format!("127.0.0.1:{not}").into()),
+    ];
+    for line in lines {
+        let value: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!((&value["appName"], &value["nodeID"]), (&"talk".into(), &"node-1".into()));
+        wanted.retain(|one| *one != seen(&value));
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    trace.kill().unwrap();
+    trace.wait().unwrap();
+    let refused = place.event(0, "its refusal", |event| event["kind"] == "reach-refused");
+    let said = refused["message"].as_str().unwrap();
+    assert!(said.starts_with(&format!("talk was refused a connection to 127.0.0.1:{not} (tcp)")), "{said}");
+    let admin = place.json("status")["admin"].as_str().unwrap().to_owned();
+    let url = admin.strip_suffix("/metrics").unwrap();
+    let text = crate::support::get(url, "/metrics").body;
+    for name in ["refusals_total", "connects_total", "execs_total", "network_transmit_bytes_total"] {
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("mycelium_replica_{name}{{app=\"talk\"")));
+        let count = line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        assert!(count.is_some_and(|count| count > 0), "{name} in {text}");
+    }
+    place.mesh("trace nobody").ended(1);
+    drop(mesh);
+    assert!(other.set_nonblocking(true).is_ok() && other.accept().is_err());
 }

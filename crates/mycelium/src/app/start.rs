@@ -82,6 +82,9 @@ impl App {
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
         let sight = open_eyes(&state, &mut tasks);
+        if let Some(groups) = keeper.groups() {
+            sight.below(groups.to_owned()).await;
+        }
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
