@@ -26,6 +26,9 @@ const NOFILE: u64 = 65_536;
 /// Where the executable stands while it is executed; a script finds itself there, at `/dev/fd/3`.
 const PROGRAM_FD: c_int = 3;
 
+/// How readily the kernel kills this process when memory runs out; children inherit it (`proc(5)`).
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
 /// What to execute.
 #[derive(Debug)]
 pub(crate) enum Program<'a> {
@@ -107,6 +110,8 @@ struct Plan {
     nofile: libc::rlimit,
     skin: *const Grown,
     joins: Vec<c_int>,
+    /// Whether the kernel spares the keeper when memory runs out; its children it should not.
+    spared: bool,
     /// Process 1 of the room.
     host: c_int,
     /// Told back: the process; the step and `errno` of a failure, and what of the room it was about.
@@ -132,6 +137,7 @@ impl Launch<'_> {
             nofile: libc::rlimit { rlim_cur: hard.min(NOFILE), rlim_max: hard },
             skin: self.skin.map_or(ptr::null(), ptr::from_ref),
             joins: self.joins.iter().map(AsRawFd::as_raw_fd).collect(),
+            spared: std::fs::read(OOM_SCORE).is_ok_and(|score| score.starts_with(b"-")),
             host: -1,
             pid: AtomicI32::new(0),
             step: AtomicI32::new(0),
@@ -273,6 +279,17 @@ unsafe fn join(plan: &Plan) -> bool {
     plan.joins.iter().all(|fd| unsafe { libc::write(*fd, c"0".as_ptr().cast(), 1) == 1 })
 }
 
+/// Lets the kernel choose this process when memory runs out, as it would any other.
+unsafe fn expose() -> bool {
+    // SAFETY: a file of its own, by a path that ends with a zero.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        let written = file >= 0 && libc::write(file, c"0".as_ptr().cast(), 1) == 1;
+        libc::close(file);
+        written
+    }
+}
+
 /// Returns only on failure: the number of the step, with `errno` set.
 ///
 /// # Safety
@@ -287,6 +304,9 @@ unsafe fn become_program(plan: &Plan) -> c_int {
             || libc::setrlimit(libc::RLIMIT_CORE, &raw const none) < 0
             || plan.host < 0 && !join(plan)
         {
+            return 1;
+        }
+        if plan.spared && !expose() {
             return 1;
         }
         let skin = plan.skin.as_ref();

@@ -213,3 +213,18 @@ async fn a_killed_keepers_groups_are_its_successors_to_empty() {
     second.end().await;
     assert!(groups.iter().all(|group| !group.exists()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keeper_that_is_spared_when_memory_runs_out_spares_nobody() {
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let score = |pid: u32| format!("/proc/{pid}/oom_score_adj");
+    if let Err(error) = std::fs::write(score(client.keeper.pid()), "-500") {
+        println!("SKIPPED: only root may spare somebody: {error}");
+        return client.end().await;
+    }
+    let pid = client.keeper.spawn(nest.shell("a", "exec sleep 1000")).await.unwrap().pid;
+    assert_eq!(std::fs::read_to_string(score(pid)).unwrap(), "0\n");
+    assert_eq!(std::fs::read_to_string(score(client.keeper.pid())).unwrap(), "-500\n");
+    client.end().await;
+}

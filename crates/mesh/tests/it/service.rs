@@ -62,6 +62,8 @@ fn the_unit_is_one_that_systemd_understands() {
     let Ok(output) = verified else { return };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // What it says of the machine's own units, or that none run here, is none of ours.
-    let ours: Vec<_> = said.lines().filter(|line| line.contains("mesh.service")).collect();
+    // An older one passes over what only newer ones know.
+    let newer = |line: &&str| line.contains("Unknown key 'DelegateSubgroup'");
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("mesh.service") && !newer(line)).collect();
     assert!(ours.is_empty(), "{ours:?}\n{unit}");
 }

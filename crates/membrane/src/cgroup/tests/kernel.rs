@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody has this id.
 const NOBODY: u32 = 54_321;
 const MIB: u64 = 1 << 20;
+/// What systemd marks a delegated group with.
+const DELEGATED: &str = "trusted.delegate";
 
 /// A keeper's folders, removed with all that is in them.
 struct Ground {
@@ -304,6 +306,27 @@ fn a_user_with_a_delegated_group_has_what_that_has() {
     keeper.go_on();
     keeper.child.wait().unwrap();
     drop((keeper, shell));
+    assert!(!v2.path.exists());
+    eventually("all of it can be removed", || sweep::remove(&given));
+}
+
+/// As systemd 254 does it with `DelegateSubgroup=`: what limits the unit then limits the workloads, root's too.
+#[test]
+fn a_delegated_group_whose_processes_are_in_one_below_is_where_roots_folder_goes() {
+    let own = mounts::read().unwrap().into_iter().find(|h| h.version == Version::V2);
+    let Some(tree) = own.filter(|_| rustix::process::geteuid().is_root()) else { return };
+    let given = tree.mount.join(format!("mesh-given-{}", unique()));
+    std::fs::create_dir_all(given.join("main")).unwrap();
+    rustix::fs::setxattr(&given, DELEGATED, b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let unique = unique();
+    let role = format!("prepare {unique} {}", folder.path().join("cgroups").display());
+    let mut keeper = Actor::start(&role, &[given.join("main/cgroup.procs")], None);
+    let found: Cgroups = serde_json::from_str(&keeper.line().unwrap()).unwrap();
+    let v2 = found.folders.iter().find(|folder| folder.version == Version::V2).unwrap();
+    assert_eq!(v2.path, given.join(folder_name(&unique)));
+    keeper.go_on();
+    keeper.child.wait().unwrap();
     assert!(!v2.path.exists());
     eventually("all of it can be removed", || sweep::remove(&given));
 }

@@ -16,7 +16,7 @@ pub(super) fn print(context: &Context, edge: &[crate::listen::Listen]) -> Result
     context.out.line(unit(&program.display().to_string(), &state, &edge))
 }
 
-/// `NotifyAccess=all`: a successor says that it is the main process from now on (`ExecReload`). `KillMode=process`: what the keeper holds is not the unit's to end. `Delegate`: the workloads' cgroups are ours.
+/// `NotifyAccess=all`: a successor says that it is the main process from now on (`ExecReload`). `KillMode=process`: what the keeper holds is not the unit's to end. `Delegate`: the workloads' cgroups are ours; with a group of its own for `mesh`, since v2 wants no processes in one that is divided (before systemd 254 the keeper sees to that).
 fn unit(program: &str, state: &str, edge: &str) -> String {
     format!(
         "[Unit]
@@ -34,6 +34,7 @@ Restart=always
 RestartSec=1
 KillMode=process
 Delegate=yes
+DelegateSubgroup=main
 LimitNOFILE=1048576
 TasksMax=infinity
 OOMScoreAdjust=-900
