@@ -8,7 +8,7 @@ use membrane::{Bound, By, Exit, LogStream, Program, Skin, Spawn};
 use crate::skin::{cannot, skin};
 use crate::support::{Client, Fifo, HARNESS, Nest, kill_dash_nine, process_exists};
 
-fn script(nest: &Nest, id: &str, script: &str) -> Spawn {
+pub fn script(nest: &Nest, id: &str, script: &str) -> Spawn {
     let mut spawn = nest.spawn(id, Program::Path("/bin/bash".into()), &["-c", script]);
     let skin = skin(nest);
     spawn.cwd = nest.path("own");
