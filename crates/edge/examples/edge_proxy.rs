@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let apps = BTreeMap::from([(AppName::new("app")?, targets)]);
     let edge = Edge::new(config);
-    edge.routes().set(&Table { apps, balance: Balance::RoundRobin });
+    edge.routes().set(&Table { apps, balance: Balance::RoundRobin, ..Table::default() });
     edge.start(Listen::Bind(*listen))?;
     loop {
         std::thread::park();

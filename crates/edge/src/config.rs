@@ -52,6 +52,10 @@ pub struct Limits {
     pub streams: u32,
     /// Endpoints a request is tried on at most.
     pub attempts: u32,
+    /// Requests that one worker holds for apps that sleep.
+    pub held: usize,
+    /// How long one is held at most.
+    pub hold: Duration,
 }
 
 impl Default for Limits {
@@ -72,6 +76,8 @@ impl Default for Limits {
             pool_size: 256,
             streams: 128,
             attempts: 4,
+            held: 1024,
+            hold: Duration::from_secs(10),
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use types::AppName;
@@ -13,7 +14,7 @@ use types::AppName;
 use crate::endpoint::{Alone, Endpoint};
 use crate::http1::target::DOMAIN;
 use crate::stats::{AppStats, Shard};
-use crate::table::{Balance, Table};
+use crate::table::{Balance, Scaling, Table};
 
 /// The routing table of an edge: a handle that is cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ struct Inner {
     changed: Box<[Notify]>,
     /// Requests that were for no app, by worker.
     unrouted: Box<[Alone]>,
+    /// Told when a request is held.
+    woken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +49,15 @@ struct State {
 pub(crate) struct Snapshot {
     pub version: u64,
     pub balance: Balance,
-    pub apps: Vec<(Arc<App>, Vec<Arc<Endpoint>>)>,
+    pub apps: Vec<Route>,
+}
+
+/// An app in the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub app: Arc<App>,
+    pub endpoints: Vec<Arc<Endpoint>>,
+    pub scaling: Option<Arc<Scaling>>,
 }
 
 /// What outlives a table: an app's place in the round and its counters.
@@ -56,6 +67,8 @@ pub(crate) struct App {
     /// `{app}.mesh.internal`
     pub host: String,
     next: Alone,
+    /// The time its requests are to take at most, in microseconds.
+    budget: AtomicU64,
     shards: Box<[Shard]>,
 }
 
@@ -63,7 +76,7 @@ impl App {
     fn new(name: AppName, workers: usize) -> Self {
         let shards = (0..workers).map(|_| Shard::default()).collect();
         let host = format!("{name}.{DOMAIN}");
-        Self { name, host, next: Alone(AtomicUsize::new(0)), shards }
+        Self { name, host, next: Alone(AtomicUsize::new(0)), budget: AtomicU64::new(u64::MAX), shards }
     }
 
     /// The next place in the round.
@@ -73,6 +86,16 @@ impl App {
 
     pub(crate) fn shard(&self, worker: usize) -> &Shard {
         &self.shards[worker]
+    }
+
+    /// Counts a request's end.
+    pub(crate) fn end(&self, worker: usize, status: u16, took: Duration) {
+        self.shards[worker].end(status, took, self.budget.load(Ordering::Relaxed));
+    }
+
+    fn set_budget(&self, budget: Option<Duration>) {
+        let micros = budget.and_then(|time| u64::try_from(time.as_micros()).ok()).unwrap_or(u64::MAX);
+        self.budget.store(micros, Ordering::Relaxed);
     }
 
     pub(crate) fn stats(&self) -> AppStats {
@@ -87,6 +110,7 @@ impl Routes {
             state: Mutex::default(),
             changed: (0..workers).map(|_| Notify::new()).collect(),
             unrouted: (0..workers).map(|_| Alone::default()).collect(),
+            woken: Notify::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -116,7 +140,9 @@ impl Routes {
                     endpoints.push(endpoint);
                 }
             }
-            apps.push((app, endpoints));
+            let scaling = table.scaling.get(name).cloned().map(Arc::new);
+            app.set_budget(scaling.as_ref().and_then(|scaling| scaling.budget));
+            apps.push(Route { app, endpoints, scaling });
         }
         state.leaving.extend(before.into_values());
         let version = state.snapshot.version + 1;
@@ -159,7 +185,16 @@ impl Routes {
     /// The apps of the table and how many targets each has.
     #[must_use]
     pub fn apps(&self) -> BTreeMap<AppName, usize> {
-        self.snapshot().apps.iter().map(|(app, endpoints)| (app.name.clone(), endpoints.len())).collect()
+        self.snapshot().apps.iter().map(|route| (route.app.name.clone(), route.endpoints.len())).collect()
+    }
+
+    /// Resolves when a request is held since the app it is for has no target: see [`AppStats::held`].
+    pub async fn woken(&self) {
+        self.inner.woken.notified().await;
+    }
+
+    pub(crate) fn wake(&self) {
+        self.inner.woken.notify_one();
     }
 
     pub(crate) fn version(&self) -> u64 {

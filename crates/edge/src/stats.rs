@@ -19,6 +19,10 @@ pub(crate) struct Shard {
     started: AtomicU64,
     classes: [AtomicU64; 5],
     retries: AtomicU64,
+    slow: AtomicU64,
+    late: AtomicU64,
+    bad: AtomicU64,
+    held: AtomicU64,
     buckets: [AtomicU64; BUCKETS],
     micros: AtomicU64,
 }
@@ -29,6 +33,10 @@ impl Default for Shard {
             started: AtomicU64::new(0),
             classes: Default::default(),
             retries: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
             micros: AtomicU64::new(0),
         }
@@ -48,13 +56,35 @@ impl Shard {
         add(&self.retries, 1);
     }
 
-    /// Counts a request's end: its status and how long it took.
-    pub(crate) fn end(&self, status: u16, took: Duration) {
+    /// A request is held.
+    pub(crate) fn hold(&self) {
+        add(&self.held, 1);
+    }
+
+    /// One is held no longer.
+    pub(crate) fn unhold(&self) {
+        add(&self.held, u64::MAX);
+    }
+
+    /// Counts a request's end: its status and how long it took, where it was to take `budget` microseconds at most.
+    pub(crate) fn end(&self, status: u16, took: Duration, budget: u64) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         add(&self.classes[class], 1);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         add(&self.buckets[bucket_of(micros)], 1);
         add(&self.micros, micros);
+        if micros > budget / 2 || class == 4 {
+            self.judge(micros, budget, class == 4);
+        }
+    }
+
+    /// Counts a request that wasn't all one could wish.
+    #[cold]
+    fn judge(&self, micros: u64, budget: u64, failed: bool) {
+        let slow = micros > budget;
+        add(&self.slow, u64::from(slow));
+        add(&self.late, u64::from(micros > budget / 2));
+        add(&self.bad, u64::from(slow || failed));
     }
 }
 
@@ -80,6 +110,14 @@ pub struct AppStats {
     pub open: u64,
     /// Requests tried again at another endpoint, or on a fresh connection.
     pub retries: u64,
+    /// Requests that took longer than the app's budget.
+    pub slow: u64,
+    /// Requests that took longer than half of it.
+    pub late: u64,
+    /// Requests that took longer than the budget, or ended with a 5xx.
+    pub bad: u64,
+    /// Requests that are held until a replica is ready; they are open as well.
+    pub held: u64,
     /// From a request's head to the end of its response.
     pub latency: Histogram,
 }
@@ -110,6 +148,10 @@ impl AppStats {
             }
             all.latency.add_micros(shard.micros.load(Relaxed));
             all.retries += shard.retries.load(Relaxed);
+            all.slow += shard.slow.load(Relaxed);
+            all.late += shard.late.load(Relaxed);
+            all.bad += shard.bad.load(Relaxed);
+            all.held += shard.held.load(Relaxed);
             started += shard.started.load(Relaxed);
         }
         all.open = started.saturating_sub(all.requests());

@@ -1,6 +1,8 @@
 //! The routing table: which apps exist and where their ready replicas listen.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
 use types::AppName;
 
 use crate::reach::Reach;
@@ -12,6 +14,22 @@ pub struct Table {
     pub apps: BTreeMap<AppName, Vec<Target>>,
     /// How a target is chosen.
     pub balance: Balance,
+    /// What is asked of the requests of apps, where something is.
+    pub scaling: BTreeMap<AppName, Scaling>,
+}
+
+/// What is asked of the requests of an app, and done for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scaling {
+    /// The time in which they are to be answered: longer ones are counted.
+    pub budget: Option<Duration>,
+    /// Its replicas come and go with its requests: these go to the lighter of two, and to far ones once the near ones
+    /// have more to do than these.
+    pub elastic: bool,
+    /// Without a target they are held until there is one, within the limits for that.
+    pub sleeps: bool,
+    /// Why there will be no target soon: then they aren't held.
+    pub trouble: Option<String>,
 }
 
 /// One ready replica.

@@ -82,6 +82,9 @@ pub(crate) struct Worker {
     /// A connection went: there is room for another, or none is left.
     went: Notify,
     stopping: Notify,
+    /// Requests that wait for a replica, and who tells them to look again.
+    pub held: Cell<usize>,
+    pub rerouted: Notify,
 }
 
 /// Runs a worker until its edge is dropped or it was stopped.
@@ -120,6 +123,8 @@ impl Worker {
             came: Notify::new(),
             went: Notify::new(),
             stopping: Notify::new(),
+            held: Cell::new(0),
+            rerouted: Notify::new(),
         }
     }
 
@@ -196,6 +201,7 @@ impl Worker {
     async fn follow_routes(self: Rc<Self>) {
         loop {
             self.routes.changed(self.index).await;
+            self.rerouted.notify_waiters();
             for upstream in self.view().upstreams() {
                 if upstream.endpoint.is_draining() {
                     upstream.close_idle();

@@ -6,6 +6,13 @@ pub const EDGE_REQUESTS: &str = "mycelium_edge_requests_total";
 pub const EDGE_LATENCY: &str = "mycelium_edge_request_duration_seconds";
 /// Requests that are open at this moment, by `app`.
 pub const EDGE_OPEN: &str = "mycelium_edge_open_requests";
+/// Requests that are held until a replica of their `app`, which sleeps, is ready.
+pub const EDGE_HELD: &str = "mycelium_edge_held_requests";
+/// Requests that took longer than the budget of their `app`, or ended with a 5xx: they use up its error budget.
+pub const SLO_BAD: &str = "mycelium_slo_bad_requests_total";
+/// How many times as fast as it may be the error budget of an `app` is used up at this edge, over a `window`: 1 uses it
+/// up exactly, 14.4 over an hour 2 % of that of a month.
+pub const SLO_BURN: &str = "mycelium_slo_burn_rate";
 /// Requests tried again at another endpoint, by `app`.
 pub const EDGE_RETRIES: &str = "mycelium_edge_retries_total";
 /// Client connections that are open at this moment.

@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::ask::{Ask, Refusal};
 use super::conn::{After, Conn};
 use super::head::Malformed;
+use crate::hold;
 use crate::io::Far;
 use crate::mux::pick;
 use crate::table::Protocol;
@@ -106,7 +107,7 @@ impl Conn {
         };
         let now = Instant::now();
         let took = now - started;
-        shard.end(status, took);
+        service.app.end(self.worker.index, status, took);
         tracing::debug!(
             app = service.app.name.as_str(),
             peer = self.peer,
@@ -128,12 +129,21 @@ impl Conn {
         let mut tried: Vec<Rc<Upstream>> = Vec::new();
         let mut last: Option<(String, UpstreamFault)> = None;
         loop {
-            let Some(open) = pick(&worker, &mut flow.ask.service, &tried) else {
-                let answer = match last {
-                    None => Answer::no_endpoint(flow.ask.service.app.name.as_str()),
-                    Some((endpoint, fault)) => failure(&endpoint, &fault),
-                };
-                return self.give_up(flow, answer).await;
+            let found = match pick(&worker, &mut flow.ask.service, &tried) {
+                Some(open) => Ok(open),
+                None if tried.is_empty() => {
+                    // Nothing is asked of the client meanwhile, and nothing read of what it sends.
+                    self.watch.until(Phase::Upstream, u64::MAX / 2);
+                    hold::pick(&worker, &mut flow.ask.service).await
+                }
+                None => Err(last.map_or_else(
+                    || Answer::no_endpoint(flow.ask.service.app.name.as_str()),
+                    |(endpoint, fault)| failure(&endpoint, &fault),
+                )),
+            };
+            let open = match found {
+                Ok(open) => open,
+                Err(answer) => return self.give_up(flow, answer).await,
             };
             if open.upstream.endpoint.protocol == Protocol::H2c {
                 drop(open);

@@ -10,6 +10,7 @@ use hyper::{Request, Response, Version};
 use super::body::{Cut, Outgoing, Progress, Source};
 use super::client::{self, Lease};
 use super::fields::{self, Added};
+use crate::hold;
 use crate::http1::answer::Answer;
 use crate::http1::request::Method;
 use crate::table::Protocol;
@@ -62,8 +63,12 @@ pub(super) async fn call(
     let mut tries = Tries { body: Some(body), repeatable, tried: Vec::new() };
     let mut last = None;
     loop {
-        let Some(open) = pick(worker, &mut call.service, &tries.tried) else {
-            return Err(last.unwrap_or_else(|| Answer::no_endpoint(call.service.app.name.as_str())));
+        let open = match pick(worker, &mut call.service, &tries.tried) {
+            Some(open) => open,
+            None if tries.tried.is_empty() => hold::pick(worker, &mut call.service).await?,
+            None => {
+                return Err(last.unwrap_or_else(|| Answer::no_endpoint(call.service.app.name.as_str())));
+            }
         };
         let upstream = open.upstream.clone();
         match attempt(worker, call, &mut tries, open).await {

@@ -171,7 +171,7 @@ fn finisher(
         let worker = &open.0.worker;
         let took = started.elapsed();
         match &service {
-            Some(service) => service.app.shard(worker.index).end(status, took),
+            Some(service) => service.app.end(worker.index, status, took),
             None => worker.routes.count_unrouted(worker.index),
         }
         tracing::debug!(peer = open.0.peer, status, whole, micros = took.as_micros(), "request over HTTP/2");

@@ -16,7 +16,7 @@ fn table(ids: &[(&str, u16)]) -> Table {
         far: false,
     };
     let apps = BTreeMap::from([(AppName::new("app").unwrap(), ids.iter().map(of).collect())]);
-    Table { apps, balance: Balance::RoundRobin }
+    Table { apps, balance: Balance::RoundRobin, ..Table::default() }
 }
 
 fn is_ready(future: impl Future<Output = ()>) -> bool {
@@ -30,10 +30,10 @@ fn endpoints_that_stay_are_the_same_and_those_that_leave_drain() {
     let before = routes.snapshot();
     routes.set(&table(&[("b", 2), ("c", 3), ("a", 9)]));
     let after = routes.snapshot();
-    let (a, b) = (&before.apps[0].1[0], &before.apps[0].1[1]);
-    assert!(std::sync::Arc::ptr_eq(b, &after.apps[0].1[0]) && !b.is_draining());
+    let (a, b) = (&before.apps[0].endpoints[0], &before.apps[0].endpoints[1]);
+    assert!(std::sync::Arc::ptr_eq(b, &after.apps[0].endpoints[0]) && !b.is_draining());
     assert!(a.is_draining(), "it has another address now");
-    assert!(!after.apps[0].1[2].is_draining());
+    assert!(!after.apps[0].endpoints[2].is_draining());
     assert_eq!(after.version, before.version + 1);
     routes.set(&Table::default());
     assert!(b.is_draining());
@@ -45,7 +45,7 @@ fn endpoints_that_stay_are_the_same_and_those_that_leave_drain() {
 fn a_drain_waits_for_those_that_left_the_table_too() {
     let routes = Routes::new(1);
     routes.set(&table(&[("a", 1)]));
-    let endpoint = routes.snapshot().apps[0].1[0].clone();
+    let endpoint = routes.snapshot().apps[0].endpoints[0].clone();
     assert!(endpoint.enter(0));
     routes.set(&table(&[("b", 2)]));
     assert!(!endpoint.enter(0));
@@ -53,7 +53,7 @@ fn a_drain_waits_for_those_that_left_the_table_too() {
     endpoint.leave(0);
     assert!(is_ready(routes.drained("a")));
     assert!(is_ready(routes.drained("b")) && is_ready(routes.drained("unknown")));
-    assert!(!routes.snapshot().apps[0].1[0].enter(0), "drained while in the table");
+    assert!(!routes.snapshot().apps[0].endpoints[0].enter(0), "drained while in the table");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn one_that_never_left_the_table_serves_again_once_its_drain_is_taken_back() {
     routes.set(&table(&[("a", 1)]));
     drop(routes.drained("a"));
     routes.set(&table(&[("a", 1)]));
-    let endpoint = routes.snapshot().apps[0].1[0].clone();
+    let endpoint = routes.snapshot().apps[0].endpoints[0].clone();
     assert!(!endpoint.enter(0), "whoever drains it may not have finished");
     routes.resumed("a");
     assert!(endpoint.enter(0));

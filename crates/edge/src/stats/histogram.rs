@@ -52,6 +52,17 @@ impl Histogram {
         self.micros = self.micros.wrapping_add(micros);
     }
 
+    /// What came since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut new = self.clone();
+        for (now, then) in new.buckets.iter_mut().zip(&before.buckets) {
+            *now = now.saturating_sub(*then);
+        }
+        new.micros = new.micros.saturating_sub(before.micros);
+        new
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -31,6 +31,14 @@ impl Stats {
         for (app, stats) in &self.apps {
             line(out, metric::EDGE_RETRIES, &format!("app=\"{app}\""), stats.retries);
         }
+        header(out, metric::EDGE_HELD, "gauge", "Requests that wait for an app to wake.");
+        for (app, stats) in &self.apps {
+            line(out, metric::EDGE_HELD, &format!("app=\"{app}\""), stats.held);
+        }
+        header(out, metric::SLO_BAD, "counter", "Requests over the budget of their app, or with a 5xx.");
+        for (app, stats) in &self.apps {
+            line(out, metric::SLO_BAD, &format!("app=\"{app}\""), stats.bad);
+        }
         header(out, metric::EDGE_CONNECTIONS, "gauge", "Client connections that are open.");
         line(out, metric::EDGE_CONNECTIONS, "", self.connections);
     }

@@ -24,7 +24,7 @@ fn shards_add_up() {
     for (i, millis) in [1_u64, 2, 4, 8, 100].into_iter().enumerate() {
         let shard = &shards[i % 2];
         shard.start();
-        shard.end(if i == 4 { 503 } else { 200 }, Duration::from_millis(millis));
+        shard.end(if i == 4 { 503 } else { 200 }, Duration::from_millis(millis), 100_000);
     }
     shards[1].start();
     shards[1].retry();
@@ -39,7 +39,7 @@ fn shards_add_up() {
 fn prometheus_text() {
     let shard = Shard::default();
     shard.start();
-    shard.end(200, Duration::from_micros(100));
+    shard.end(200, Duration::from_micros(100), u64::MAX);
     let mut stats = Stats { unrouted: 3, connections: 2, ..Stats::default() };
     stats.apps.insert(types::AppName::new("billing").unwrap(), AppStats::sum(&[shard]));
     let mut text = String::new();

@@ -11,9 +11,11 @@ use types::AppName;
 use crate::endpoint::Endpoint;
 use crate::io::Far;
 use crate::mux::client::Link;
-use crate::routes::{App, Snapshot};
-use crate::table::Balance;
+use crate::routes::{App, Route, Snapshot};
+use crate::table::{Balance, Scaling};
 
+/// A far replica must have so many fewer open requests than a near one to be better, where both are used.
+const AHEAD: usize = 2;
 /// Far below the largest number, so that a place in the round can be added to.
 const TURNS: usize = usize::MAX / 2;
 
@@ -33,6 +35,8 @@ pub(crate) struct Service {
     /// How many are not far.
     near: usize,
     balance: Balance,
+    elastic: bool,
+    pub scaling: Option<Arc<Scaling>>,
 }
 
 /// An endpoint with this worker's connections to it.
@@ -71,14 +75,16 @@ impl View {
             known.insert(Arc::as_ptr(&upstream.endpoint), upstream.clone());
         }
         let mut apps = HashMap::with_capacity(snapshot.apps.len());
-        for (app, endpoints) in &snapshot.apps {
+        for Route { app, endpoints, scaling } in &snapshot.apps {
             let (near, far): (Vec<_>, Vec<_>) = endpoints
                 .iter()
                 .map(|e| known.remove(&Arc::as_ptr(e)).unwrap_or_else(|| Rc::new(Upstream::new(e.clone()))))
                 .partition(|upstream| !upstream.endpoint.far);
-            let (balance, split) = (snapshot.balance, near.len());
+            let elastic = scaling.as_ref().is_some_and(|scaling| scaling.elastic);
+            let balance = if elastic { Balance::LeastOfTwo } else { snapshot.balance };
+            let (split, scaling) = (near.len(), scaling.clone());
             let upstreams = [near, far].concat();
-            let service = Service { app: app.clone(), upstreams, near: split, balance };
+            let service = Service { app: app.clone(), upstreams, near: split, balance, elastic, scaling };
             apps.insert(app.name.clone(), Rc::new(service));
         }
         for left in known.into_values() {
@@ -122,6 +128,13 @@ impl Service {
     pub(crate) fn pick(&self, worker: usize, tried: &[Rc<Upstream>]) -> Option<Open> {
         let place = if self.upstreams.len() > 1 { self.app.next() % TURNS } else { 0 };
         let (near, far) = self.upstreams.split_at(self.near);
+        if self.elastic
+            && let (Some(one), Some(other)) = (lighter(near, place), lighter(far, place))
+            && one.endpoint.open() >= other.endpoint.open() + AHEAD
+            && let Some(open) = self.pick_of(far, place, false, worker, tried)
+        {
+            return Some(open);
+        }
         for also_aside in [false, true] {
             for tier in [near, far] {
                 if let Some(open) = self.pick_of(tier, place, also_aside, worker, tried) {
@@ -147,12 +160,18 @@ impl Service {
                 && !tried.iter().any(|t| Rc::ptr_eq(t, upstream))
                 && upstream.endpoint.enter(worker)
         };
-        let lighter = (self.balance == Balance::LeastOfTwo && n > 0 && !also_aside)
-            .then(|| less_loaded(&some[place % n], &some[(place + 1) % n]));
+        let may = self.balance == Balance::LeastOfTwo && !also_aside;
+        let lighter = may.then(|| lighter(some, place)).flatten();
         let in_turn = (0..n).map(|step| &some[(place + step) % n]);
         let upstream = lighter.into_iter().chain(in_turn).find(fits)?.clone();
         Some(Open { upstream, worker })
     }
+}
+
+/// The lighter of two in turn.
+fn lighter(some: &[Rc<Upstream>], place: usize) -> Option<&Rc<Upstream>> {
+    let n = some.len();
+    (n > 0).then(|| less_loaded(&some[place % n], &some[(place + 1) % n]))
 }
 
 fn less_loaded<'a>(one: &'a Rc<Upstream>, other: &'a Rc<Upstream>) -> &'a Rc<Upstream> {

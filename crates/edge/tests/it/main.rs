@@ -4,6 +4,7 @@
 mod bodies;
 mod drain;
 mod far;
+mod hold;
 mod http2;
 mod limits;
 mod panics;

@@ -25,7 +25,7 @@ pub fn target(id: &str, addr: SocketAddr) -> Target {
 
 pub fn table(apps: &[(&str, &[Target])]) -> Table {
     let apps = apps.iter().map(|(name, targets)| (app(name), targets.to_vec())).collect::<BTreeMap<_, _>>();
-    Table { apps, balance: Balance::RoundRobin }
+    Table { apps, balance: Balance::RoundRobin, ..Table::default() }
 }
 
 pub fn config(workers: usize) -> Config {
