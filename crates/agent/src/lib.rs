@@ -9,6 +9,7 @@ mod agent;
 mod core;
 mod environment;
 mod logs;
+pub mod metric;
 mod planner;
 mod ports;
 mod prepare;

@@ -96,7 +96,7 @@ impl Planner {
             drained: view.drains.keys().collect(),
             endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
             observed: view.observed.values().map(|observed| &**observed).collect(),
-            demand: BTreeMap::new(),
+            demand: view.demand.values().map(|demand| &**demand).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use genome::{Endpoint, Release, Revision};
 use types::{AppName, NodeName};
 
 use crate::place::Placement;
-use crate::{World, effective};
+use crate::{Scaling, World};
 
 /// What every node does, as every node derives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct AppDecision {
     pub waiting: BTreeSet<u32>,
     /// How many replicas there should be, room or not.
     pub wanted: u32,
+    /// How many its plan asks for, and by what.
+    pub scaling: Scaling,
     /// Why fewer are wanted than the plan asks for, when the budget is the reason.
     pub limited: Option<String>,
     /// Who fills which place. A completed job stays where it ran, even when that node is gone.
@@ -100,7 +102,7 @@ pub fn decide(world: &World) -> Decision {
         let placed = app.slots.iter().map(|(slot, place)| (*slot, room.name(*place).clone()));
         let done = app.done.iter().map(|(slot, node)| (*slot, (*node).clone()));
         let slots: BTreeMap<u32, NodeName> = placed.chain(done).collect();
-        let asked = effective::asked(app.plan, world.demand.get(app.name).copied());
+        let asked = app.scaling.replicas;
         let decision = AppDecision {
             generation: app.generation,
             release: app.release.clone(),
@@ -110,6 +112,7 @@ pub fn decide(world: &World) -> Decision {
             before: app.stage.as_ref().map(|s| (s.previous.clone(), s.previous_revision.clone())),
             waiting: app.stage.as_ref().map(|stage| stage.waiting.clone()).unwrap_or_default(),
             wanted: app.wanted,
+            scaling: app.scaling.clone(),
             limited: (app.wanted < asked)
                 .then(|| format!("the budget holds {} of {asked} replicas", app.wanted)),
             unplaced: app.wanted - u32::try_from(slots.len()).unwrap_or(app.wanted),

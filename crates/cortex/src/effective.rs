@@ -39,14 +39,8 @@ pub(crate) fn release<'a>(
     (&previous.release, Some(reason))
 }
 
-/// How many replicas the plan asks for, where traffic asks for `demand`.
-pub(crate) fn asked(plan: &Plan, demand: Option<u32>) -> u32 {
-    demand.unwrap_or(plan.min).clamp(plan.min.min(plan.max), plan.max)
-}
-
 /// How many replicas there should be: what is asked for, within the budget.
-pub(crate) fn wanted(plan: &Plan, release: &Release, budget: Option<&Budget>, demand: Option<u32>) -> u32 {
-    let asked = asked(plan, demand);
+pub(crate) fn wanted(asked: u32, release: &Release, budget: Option<&Budget>) -> u32 {
     budget.map_or(asked, |budget| asked.min(budget.instances(release.nutrients)))
 }
 

@@ -11,6 +11,8 @@
 //!    fewest, by consistent hashing with bounded loads; nodes count as full by what was promised on them, never by what is used. What moves
 //!    between living nodes serves on where it is until what takes its place is ready.
 //!
+//! Beside it stands [`Load`], by which a node works out of what it sees how many replicas it asks for.
+//!
 //! Absent on purpose: reservations, preemption, live usage, moving work to make room.
 
 mod decision;
@@ -18,9 +20,11 @@ mod effective;
 mod fill;
 mod leave;
 mod level;
+mod load;
 mod place;
 mod ring;
 mod room;
+mod scale;
 mod shares;
 mod spread;
 mod stage;
@@ -32,5 +36,7 @@ mod world;
 mod zones;
 
 pub use decision::{AppDecision, Assignment, Decision, Rollout, decide};
+pub use load::{Around, Counts, Figure, Load};
+pub use scale::Scaling;
 pub use verdict::verdicts;
 pub use world::{Planned, World};

@@ -13,6 +13,7 @@ use types::{AppName, NodeName, Workload};
 
 use crate::ring::{self, Ring};
 use crate::room::{Ask, Room};
+use crate::scale::{Said, Scaling};
 use crate::spread::{Settled, Spread};
 use crate::stage::{self, Slots, Stage};
 use crate::{Planned, World, effective};
@@ -48,6 +49,7 @@ pub(crate) struct App<'a> {
     pub(crate) fallback: Option<String>,
     /// The slots that have to wait, where the rollout goes by stages.
     pub(crate) stage: Option<Stage<'a>>,
+    pub(crate) scaling: Scaling,
     pub(crate) wanted: u32,
     /// The place of the node that fills each slot.
     pub(crate) slots: BTreeMap<u32, usize>,
@@ -135,6 +137,7 @@ impl<'a> Placement<'a> {
             }
         }
         let room = Room::new(world.nodes.iter().copied(), &world.drained);
+        let said = Said::of(world);
         let staged = staged(world, &plans, &room);
         let mut closed: BTreeMap<_, Rc<BTreeSet<usize>>> = BTreeMap::new();
         let apps = plans.into_values().map(|planned| {
@@ -143,8 +146,8 @@ impl<'a> Placement<'a> {
             let here = staged.get(name).map(Vec::as_slice).unwrap_or_default();
             let slots = Slots::of(here.iter().copied(), &plan.release.revision());
             let (release, fallback) = effective::release(plan, seen, slots.only_canaries(plan));
-            let demand = world.demand.get(name).copied();
-            let wanted = effective::wanted(plan, release, budgets.get(name).copied(), demand);
+            let scaling = said.scaling(plan, &room);
+            let wanted = effective::wanted(scaling.replicas, release, budgets.get(name).copied());
             let stage = fallback.is_none().then(|| stage::of(plan, wanted, &slots)).flatten();
             App {
                 name,
@@ -154,6 +157,7 @@ impl<'a> Placement<'a> {
                 revision: release.revision(),
                 fallback,
                 stage,
+                scaling,
                 wanted,
                 slots: BTreeMap::new(),
                 done: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Endpoint, Failure, Node, Observed, Plan, Pressure, Release, ReplicaState};
+use genome::{Budget, Demand, Endpoint, Failure, Node, Observed, Plan, Pressure, Release, ReplicaState};
 use types::{AppName, Digest, NodeName, Nutrients, Timestamp, Workload};
 
 use crate::{AppDecision, Decision, Planned, World, decide};
@@ -15,7 +15,7 @@ pub(crate) struct Mesh {
     pub(crate) drained: std::collections::BTreeSet<NodeName>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) observed: Vec<Observed>,
-    pub(crate) demand: BTreeMap<AppName, u32>,
+    pub(crate) demand: Vec<Demand>,
 }
 
 impl Mesh {
@@ -41,7 +41,7 @@ impl Mesh {
             drained: self.drained.iter().collect(),
             endpoints: self.endpoints.iter().collect(),
             observed: self.observed.iter().collect(),
-            demand: self.demand.clone(),
+            demand: self.demand.iter().collect(),
         }
     }
 
@@ -134,6 +134,22 @@ pub(crate) fn failed(name: &str, on: &str, release: &Release, reason: &str) -> O
     let failure =
         Failure { revision: release.revision(), reason: reason.to_owned(), at: Timestamp::from_secs(1) };
     Observed { node_id: node_name(on), app_name: app(name), failed: Some(failure) }
+}
+
+/// What the edge of a node asks for of an app that runs v1.
+pub(crate) fn demand(name: &str, on: &str, need_milli: u64) -> Demand {
+    Demand {
+        node_id: node_name(on),
+        app_name: app(name),
+        revision: release("v1").revision(),
+        need_milli,
+        metric_milli: None,
+        rate_milli: need_milli * 10,
+        pace_milli: 10_000,
+        in_flight: 0,
+        p99_ms: 0,
+        slow_permille: 0,
+    }
 }
 
 /// How many replicas of the app each live node has.

@@ -135,6 +135,7 @@ fn not_needed(decided: &AppDecision) -> String {
     if decided.wanted == 0 {
         return match &decided.limited {
             Some(limited) => format!("not needed: {limited}"),
+            None if decided.scaling.asleep => "not needed: it sleeps until somebody asks for it".to_owned(),
             None => "not needed: the plan asks for no replica".to_owned(),
         };
     }

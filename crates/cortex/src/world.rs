@@ -1,9 +1,9 @@
 //! World: everything a decision may depend on, borrowed from a snapshot of the fabric.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use genome::{Budget, Endpoint, Node, Observed, Plan};
-use types::{AppName, NodeName};
+use genome::{Budget, Demand, Endpoint, Node, Observed, Plan};
+use types::NodeName;
 
 /// What is known at one moment. The order within the lists doesn't matter. Names are unique, as they are in a
 /// fabric: of two plans of one app the higher generation counts, nodes and budgets must not come twice.
@@ -22,8 +22,8 @@ pub struct World<'a> {
     pub endpoints: Vec<&'a Endpoint>,
     /// What nodes saw of apps.
     pub observed: Vec<&'a Observed>,
-    /// How many replicas each app's traffic asks for; the plan's `min` where nothing is known.
-    pub demand: BTreeMap<AppName, u32>,
+    /// How much nodes ask for of apps, those that are gone included.
+    pub demand: Vec<&'a Demand>,
 }
 
 /// A plan and its generation.

@@ -20,6 +20,8 @@ pub enum Kind {
     Node,
     /// `observed`: what a node saw of an app ([`genome::Observed`]).
     Observed,
+    /// `demand`: how much of an app a node's edge and replicas ask for ([`genome::Demand`]).
+    Demand,
     /// `trust`: a publisher whose spores may run ([`genome::Trust`]).
     Trust,
     /// `root`: the root that holds now ([`genome::RootChange`]).
@@ -65,6 +67,7 @@ impl Kind {
             Self::Endpoint => "endpoint",
             Self::Node => "node",
             Self::Observed => "observed",
+            Self::Demand => "demand",
             Self::Trust => "trust",
             Self::Root => "root",
             Self::Operator => "operator",
@@ -88,7 +91,7 @@ impl Kind {
             }
             Self::Secret | Self::Config => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
-            Self::Endpoint | Self::Node | Self::Observed | Self::Member => Some(false),
+            Self::Endpoint | Self::Node | Self::Observed | Self::Demand | Self::Member => Some(false),
             Self::Other(_) => None,
         }
     }
@@ -123,6 +126,7 @@ impl FromStr for Kind {
             "endpoint" => Self::Endpoint,
             "node" => Self::Node,
             "observed" => Self::Observed,
+            "demand" => Self::Demand,
             "trust" => Self::Trust,
             "root" => Self::Root,
             "operator" => Self::Operator,

@@ -5,8 +5,8 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Drain, Endpoint, Identity, Invalid, Issuer, Member, Node, Observed, Operator, Plan,
-    Policy, Revoke, RootChange, Secret, Trust,
+    Budget, Config, Demand, Drain, Endpoint, Identity, Invalid, Issuer, Member, Node, Observed, Operator,
+    Plan, Policy, Revoke, RootChange, Secret, Trust,
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
@@ -23,6 +23,7 @@ pub(crate) enum Value {
     Endpoint(Arc<Endpoint>),
     Node(Arc<Node>),
     Observed(Arc<Observed>),
+    Demand(Arc<Demand>),
     Trust(Arc<Trust>),
     Root(Arc<RootPapers>),
     Operator(Arc<Operator>),
@@ -127,6 +128,12 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
             Ok(Value::Observed(observed.into()))
         }
+        Kind::Demand => {
+            let demand: Demand = parse(payload, Demand::validate)?;
+            owned(key, &demand.node_id)?;
+            named(key, &RecordName::of_observed(&demand.app_name, &demand.node_id))?;
+            Ok(Value::Demand(demand.into()))
+        }
         Kind::Drain => {
             let drain: Drain = parse(payload, Drain::validate)?;
             named(key, &RecordName::of_node(&drain.node_id))?;
@@ -193,7 +200,7 @@ fn check_removal(key: &Key) -> Result<(), String> {
         }
         (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
-        (Kind::Observed, Some(node)) => {
+        (Kind::Observed | Kind::Demand, Some(node)) => {
             AppName::new(next()).ok().map(|app| RecordName::of_observed(&app, node))
         }
         (Kind::Endpoint, Some(node)) => {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Drain, Endpoint, Identity, Issuer, Node, Observed, Operator, Plan, Policy, Revoke,
-    Secret, Trust,
+    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Node, Observed, Operator, Plan, Policy,
+    Revoke, Secret, Trust,
 };
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, SettingName};
 
@@ -45,6 +45,8 @@ pub struct View {
     pub nodes: Arc<BTreeMap<NodeName, Arc<Node>>>,
     /// What nodes saw of apps.
     pub observed: Arc<BTreeMap<(AppName, NodeName), Arc<Observed>>>,
+    /// How much nodes ask for of apps.
+    pub demand: Arc<BTreeMap<(AppName, NodeName), Arc<Demand>>>,
     /// The publishers whose spores may run, by the name of their record.
     pub trust: Arc<BTreeMap<RecordName, Entry<Trust>>>,
     /// The operators that the root made, the removed among them.
@@ -91,6 +93,13 @@ impl View {
         self.trust.contains_key(&RecordName::of_key(publisher))
     }
 
+    /// What nodes ask for of one app, in their order.
+    pub fn demand_of(&self, app: &AppName) -> impl Iterator<Item = &Arc<Demand>> {
+        let least = NodeName::new("0").expect("a name");
+        let range = self.demand.range((app.clone(), least)..);
+        range.take_while(move |((of, _), _)| of == app).map(|(_, demand)| demand)
+    }
+
     /// Shows `new`, which took the place of `old` under the same key. `None` is a place that is empty.
     pub(crate) fn replace(&mut self, old: Option<&Verified>, new: Option<&Verified>) {
         if let Some(old) = old {
@@ -110,6 +119,10 @@ impl View {
             Value::Observed(seen) => {
                 let place = (seen.app_name.clone(), seen.node_id.clone());
                 Arc::make_mut(&mut self.observed).remove(&place);
+            }
+            Value::Demand(said) => {
+                let place = (said.app_name.clone(), said.node_id.clone());
+                Arc::make_mut(&mut self.demand).remove(&place);
             }
             Value::Endpoint(endpoint) => {
                 let apps = Arc::make_mut(&mut self.endpoints);
@@ -153,6 +166,10 @@ impl View {
             Value::Observed(seen) => {
                 let place = (seen.app_name.clone(), seen.node_id.clone());
                 Arc::make_mut(&mut self.observed).insert(place, seen.clone());
+            }
+            Value::Demand(said) => {
+                let place = (said.app_name.clone(), said.node_id.clone());
+                Arc::make_mut(&mut self.demand).insert(place, said.clone());
             }
             Value::Endpoint(endpoint) => {
                 let of_app = Arc::make_mut(&mut self.endpoints).entry(endpoint.app_name.clone()).or_default();

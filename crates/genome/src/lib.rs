@@ -7,6 +7,7 @@
 
 mod budget;
 mod config;
+mod demand;
 mod drain;
 mod endpoint;
 mod identity;
@@ -22,12 +23,14 @@ mod policy;
 mod reach;
 mod revoke;
 mod root;
+mod scale;
 mod schema;
 mod secret;
 mod trust;
 
 pub use budget::Budget;
 pub use config::Config;
+pub use demand::Demand;
 pub use drain::Drain;
 pub use endpoint::{Endpoint, Exit, ReplicaState};
 pub use identity::Identity;
@@ -43,6 +46,7 @@ pub use policy::Policy;
 pub use reach::{Reach, Transport};
 pub use revoke::Revoke;
 pub use root::RootChange;
+pub use scale::Scale;
 pub use schema::schemas;
 pub use secret::Secret;
 pub use trust::Trust;

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{AppName, Digest, Nutrients, SettingName, Workload};
 
-use crate::Invalid;
 use crate::label::{validate_constraints, validate_labels};
 use crate::reach::{MAX_REACH, Reach};
+use crate::{Invalid, Scale};
 
 /// The most replicas one plan may ask for.
 const MAX_REPLICAS: u32 = 10_000;
@@ -32,8 +32,11 @@ pub struct Plan {
     pub release: Release,
     /// The fewest replicas; a mesh that can hold fewer runs what it can.
     pub min: u32,
-    /// The most replicas that demand may raise it to.
+    /// The most replicas that demand may raise it to; with 0 the app is stopped, and no request wakes it.
     pub max: u32,
+    /// How the number of replicas follows demand, from `min` to `max`; without it there are `min`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     /// How long green must have been ready before blue is drained, in milliseconds.
     #[serde(default = "default_warmup")]
     pub warmup_ms: u64,
@@ -140,6 +143,7 @@ impl Plan {
             release,
             min: replicas,
             max: replicas,
+            scale: None,
             warmup_ms: default_warmup(),
             grace_ms: default_grace(),
             rollout: Rollout::default(),
@@ -173,6 +177,9 @@ impl Plan {
             if millis > 3_600_000 {
                 return Err(Invalid::new(field, "longer than an hour"));
             }
+        }
+        if let Some(scale) = &self.scale {
+            scale.validate(self)?;
         }
         validate_constraints(&self.constraints)?;
         validate_labels(&self.labels)?;

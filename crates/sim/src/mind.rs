@@ -159,7 +159,7 @@ impl Mind {
             drained: view.drains.keys().collect(),
             endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
             observed: view.observed.values().map(|observed| &**observed).collect(),
-            demand: BTreeMap::new(),
+            demand: view.demand.values().map(|demand| &**demand).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-use types::{AppName, Digest, Nutrients, PublicKey, Signature, Timestamp, Workload};
+use types::{AppName, Digest, Metric, Nutrients, PublicKey, Signature, Timestamp, Workload};
 
 pub use parts::{Health, Kind, Provides, Security, Slo};
 
@@ -40,6 +40,10 @@ pub struct Manifest {
     pub nutrients: Nutrients,
     /// What it promises.
     pub slo: Slo,
+    /// What it exposes of its load, by which the number of its replicas follows its work. A worker or a job that has
+    /// this gets a `PORT` to serve it on.
+    #[serde(default)]
+    pub scale: Option<Metric>,
     /// How it wants to be confined.
     pub security: Security,
     /// What kind of process it is.
@@ -154,7 +158,7 @@ pub(crate) fn text(document: &Map<String, Value>) -> Vec<u8> {
 }
 
 /// Every field this version knows, in the order in which they are written.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "kind",
     "name",
     "version",
@@ -164,6 +168,7 @@ const FIELDS: [&str; 19] = [
     "provides",
     "nutrients",
     "slo",
+    "scale",
     "security",
     "workload",
     "health",

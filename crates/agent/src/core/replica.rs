@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use genome::{Endpoint, Exit, ReplicaState};
-use types::{NodeName, Timestamp, Workload};
+use types::{NodeName, Timestamp};
 
 use super::message::{Launch, Now};
 
@@ -212,10 +212,10 @@ impl Drain {
 }
 
 impl Launch {
-    /// Where it listens, as its node reaches it; empty without a port.
+    /// Where it listens, as its node reaches it; empty without a port. A worker has one to be asked for its metric.
     #[must_use]
     pub fn url(&self) -> String {
-        if self.workload != Workload::Service || self.port == 0 {
+        if self.port == 0 {
             return String::new();
         }
         let raw = !self.provides.is_empty() && self.provides.iter().all(|what| what == "tcp");

@@ -72,7 +72,7 @@ impl Shell {
         let Some(prepared) = self.held.get_mut(&id).and_then(|held| held.prepared.take()) else {
             return self.not_spawned(id, "failed to spawn what was never prepared");
         };
-        if launch.workload == types::Workload::Service {
+        if launch.workload == types::Workload::Service || prepared.manifest.scale.is_some() {
             let ports = &self.deps.ports;
             launch.port = if launch.fixed_port == 0 {
                 ports.take(&mut || getrandom::u32().unwrap_or_default()).unwrap_or_default()

@@ -19,12 +19,13 @@ fn replicas_spread_over_nodes_first_and_stack_after() {
 fn demand_counts_within_min_and_max_and_a_budget_caps() {
     let mut mesh = Mesh::of(3).with(plan("billing", 2));
     mesh.plans[0].1.max = 6;
+    mesh.plans[0].1.scale = Some(genome::Scale::default());
     let billing = app("billing");
     let wanted = |mesh: &Mesh| mesh.decide().apps[&billing].wanted;
     assert_eq!(wanted(&mesh), 2);
-    for (demand, expected) in [(0, 2), (4, 4), (100, 6)] {
-        mesh.demand.insert(billing.clone(), demand);
-        assert_eq!(wanted(&mesh), expected, "demand {demand}");
+    for (needed, expected) in [(0, 2), (3_001, 4), (100_000, 6)] {
+        mesh.demand = vec![demand("billing", "node-2", needed)];
+        assert_eq!(wanted(&mesh), expected, "need {needed}");
     }
     mesh.budgets.push(Budget {
         app_name: billing.clone(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use genome::{Endpoint, Member, Node, Observed};
+use genome::{Demand, Endpoint, Member, Node, Observed};
 use serde::Serialize;
 use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
@@ -98,6 +98,23 @@ impl Fabric {
         now: Timestamp,
     ) -> Result<Option<Receipt>, Refused> {
         self.unsay(Kind::Observed, node, RecordName::of_observed(app, node), node_key, now)
+    }
+
+    /// Publishes how much a node asks for of an app.
+    pub fn demand(&self, demand: &Demand, node_key: &dyn Signer, now: Timestamp) -> Result<Receipt, Refused> {
+        let name = RecordName::of_observed(&demand.app_name, &demand.node_id);
+        self.say(Kind::Demand, &demand.node_id, name, Some(json(demand)?), node_key, now)
+    }
+
+    /// Takes what a node asked for of an app back; nothing there is fine.
+    pub fn remove_demand(
+        &self,
+        app: &AppName,
+        node: &NodeName,
+        node_key: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Option<Receipt>, Refused> {
+        self.unsay(Kind::Demand, node, RecordName::of_observed(app, node), node_key, now)
     }
 
     fn unsay(

@@ -72,6 +72,9 @@ fn resources(manifest: &Manifest) -> Result<(), ManifestError> {
     within("nutrients.cpu_milli", manifest.nutrients.cpu_milli, MAX_CPU_MILLI)?;
     within("nutrients.memory_mb", manifest.nutrients.memory_mb, MAX_MEMORY_MB)?;
     within("slo.p99_budget_ms", manifest.slo.p99_budget_ms, MAX_MILLIS)?;
+    if let Some((field, problem)) = manifest.scale.as_ref().and_then(types::Metric::problem) {
+        return Err(refused(format_args!("scale.{field}"), problem));
+    }
     within("health.timeout_ms", manifest.health.timeout_ms, MAX_MILLIS)?;
     let profile = &manifest.security.lsm_profile;
     let plain = profile.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));

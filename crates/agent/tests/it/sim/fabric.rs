@@ -53,7 +53,7 @@ impl Fabric {
             drained: self.drained.iter().collect(),
             endpoints: self.endpoints.values().collect(),
             observed: self.observed.values().collect(),
-            demand: BTreeMap::new(),
+            demand: Vec::new(),
         };
         let decided = Arc::new(cortex::decide(&world));
         self.decided = Some(Arc::clone(&decided));

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Drain, Identity, Node, Observed, Policy, Trust};
+use genome::{Budget, Demand, Drain, Identity, Node, Observed, Policy, Scale, Trust};
 use negentropy::{Negentropy, NegentropyStorageVector};
-use types::{Digest, Nutrients};
+use types::{Aggregate, Digest, Metric, Nutrients};
 
 use super::*;
 use crate::net::envelope::{Message, Opened};
@@ -83,6 +83,30 @@ fn records() -> Vec<(&'static str, Record)> {
     ]
 }
 
+/// Records of kinds that came after it: frozen too, but not what the node holds, or its answers would be others.
+fn later_records() -> Vec<(&'static str, Record)> {
+    let demand = Demand {
+        node_id: node_name("node-1"),
+        app_name: crate::testing::app("billing"),
+        revision: crate::testing::plan("billing", 1).release.revision(),
+        need_milli: 3_500,
+        metric_milli: Some(1_000),
+        rate_milli: 120_000,
+        pace_milli: 34_300,
+        in_flight: 7,
+        p99_ms: 80,
+        slow_permille: 2,
+    };
+    let mut scaled = crate::testing::plan("web", 2);
+    let metric =
+        Metric { metric: "jobs".into(), path: "/metrics".into(), target: 10, aggregate: Aggregate::Max };
+    scaled.scale = Some(Scale { p99_budget_ms: Some(300), metric: Some(metric), ..Scale::default() });
+    vec![
+        ("demand", own("demand", "billing/node-1", 6, demand)),
+        ("plan-that-scales", ordered("plan", "web", scaled)),
+    ]
+}
+
 /// A node of the release that holds all of them but the change of the root and kinds added since, and knows one other.
 fn holder() -> Side {
     let nodes = [(node_name("node-1"), public(NODES[0])), (node_name("node-2"), public(NODES[1]))].into();
@@ -134,7 +158,12 @@ fn questions() -> Vec<(&'static str, Message)> {
 /// Everything there is to freeze, each with what it is called.
 fn today() -> Vec<(String, Vec<u8>)> {
     let mut lines: Vec<(String, Vec<u8>)> = Vec::new();
-    lines.extend(records().into_iter().map(|(name, record)| (format!("record {name}"), record.encode())));
+    lines.extend(
+        records()
+            .into_iter()
+            .chain(later_records())
+            .map(|(name, record)| (format!("record {name}"), record.encode())),
+    );
     let messages = forms::samples();
     lines.extend(messages.iter().map(|one| (format!("message {}", one.encode()[1]), one.encode())));
     for (name, question) in questions() {
