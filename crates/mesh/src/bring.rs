@@ -56,6 +56,9 @@ pub async fn send(client: &Client, path: &Path, settings: Settings) -> Result<Wi
         version: manifest.version,
         workload: manifest.workload,
         nutrients: manifest.nutrients,
+        p99_budget_ms: manifest.slo.p99_budget_ms,
+        is_routed: manifest.provides.iter().any(|what| *what != spore::Provides::Tcp),
+        metric: manifest.scale,
         settings,
     })
 }

@@ -67,6 +67,10 @@ pub struct App {
     pub min: Option<u32>,
     /// The most replicas, instead of `instances`.
     pub max: Option<u32>,
+    /// So long without a request, and it sleeps, if `min` is 0.
+    pub idle: Option<Span>,
+    /// So long must fewer replicas be enough before the others leave.
+    pub settle: Option<Span>,
     /// A fixed port instead of any free one.
     pub port: Option<u16>,
     /// Environment over the manifest's.

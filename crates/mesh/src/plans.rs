@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use crate::setting::What;
-use genome::{Plan, Previous, Reach, Release, Rollout};
+use genome::{Plan, Previous, Reach, Release, Rollout, Scale};
 use mycelium::api::PlanAt;
-use types::{AppName, Digest, Nutrients, SettingName, Workload};
+use types::{AppName, Digest, Metric, Nutrients, SettingName, Workload};
 
 use crate::span::Span;
 
@@ -27,6 +27,12 @@ pub struct Wish {
     pub workload: Workload,
     /// What its manifest says one replica needs.
     pub nutrients: Nutrients,
+    /// The time in which its manifest says that 99 of 100 requests are answered, in milliseconds.
+    pub p99_budget_ms: u64,
+    /// Whether its requests come through the edge.
+    pub is_routed: bool,
+    /// What its manifest says it exposes of its load.
+    pub metric: Option<Metric>,
     /// What changes besides.
     pub settings: Settings,
 }
@@ -36,6 +42,10 @@ pub struct Wish {
 pub struct Settings {
     /// The fewest and the most replicas.
     pub replicas: Option<(u32, u32)>,
+    /// How long without a request before it sleeps, where it may.
+    pub idle: Option<Span>,
+    /// How long fewer replicas must be enough before the others leave.
+    pub settle: Option<Span>,
     /// A fixed port, or 0.
     pub port: Option<u16>,
     /// The whole environment over the manifest's.
@@ -120,6 +130,7 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
     } else if plan.max == 0 {
         (plan.min, plan.max) = (1, 1);
     }
+    plan.scale = Some(scaling(plan.scale.take(), wish));
     plan.warmup_ms = settings.warmup.map_or(plan.warmup_ms, Span::millis);
     plan.grace_ms = settings.grace.map_or(plan.grace_ms, Span::millis);
     plan.constraints = settings.constraints.clone().unwrap_or(plan.constraints);
@@ -134,10 +145,25 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
     changed(at, plan)
 }
 
-/// The plan with other bounds.
-pub fn scale(at: &PlanAt, (min, max): (u32, u32)) -> Option<Plan> {
-    let plan = at.plan.clone()?;
-    changed(at, Plan { min, max, ..plan })
+/// How the number of replicas follows demand: as the manifest says, and over how long as was said last.
+fn scaling(before: Option<Scale>, wish: &Wish) -> Scale {
+    let before = before.unwrap_or_default();
+    Scale {
+        p99_budget_ms: Some(wish.p99_budget_ms),
+        metric: wish.metric.clone(),
+        idle_ms: wish.settings.idle.map_or(before.idle_ms, Span::millis),
+        settle_ms: wish.settings.settle.map_or(before.settle_ms, Span::millis),
+    }
+}
+
+/// The plan with other bounds, and other times for them.
+pub fn scale(at: &PlanAt, (min, max): (u32, u32), idle: Option<Span>, settle: Option<Span>) -> Option<Plan> {
+    let mut plan = Plan { min, max, ..at.plan.clone()? };
+    if let Some(scale) = &mut plan.scale {
+        scale.idle_ms = idle.map_or(scale.idle_ms, Span::millis);
+        scale.settle_ms = settle.map_or(scale.settle_ms, Span::millis);
+    }
+    changed(at, plan)
 }
 
 /// The plan whose replicas are started anew.

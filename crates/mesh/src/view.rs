@@ -29,7 +29,10 @@ pub fn apps(out: &Out, status: &MeshStatus) -> Table {
 
 /// What the apps have to say, when anything: `billing: waiting for room on 1 node`.
 pub fn remarks(out: &Out, status: &MeshStatus) -> Vec<String> {
-    let said = status.apps.iter().filter(|app| !app.message.is_empty() && app.state != AppState::Ready);
+    let said = status
+        .apps
+        .iter()
+        .filter(|app| !app.message.is_empty() && !matches!(app.state, AppState::Ready | AppState::Asleep));
     let mut lines: Vec<String> =
         said.map(|app| format!("{}: {}", out.paint(Paint::Bold, &app.app_name), app.message)).collect();
     let kept_out = crate::commands::quarantine::remark(status.quarantined);
@@ -112,7 +115,7 @@ pub fn state(out: &Out, state: AppState) -> String {
         AppState::Ready | AppState::Completed => Paint::Green,
         AppState::Progressing => Paint::Yellow,
         AppState::Degraded | AppState::RolledBack => Paint::Red,
-        AppState::Stopped => Paint::Dim,
+        AppState::Stopped | AppState::Asleep => Paint::Dim,
     };
     out.paint(paint, state_word(state))
 }
@@ -126,6 +129,7 @@ pub const fn state_word(state: AppState) -> &'static str {
         AppState::Degraded => "degraded",
         AppState::RolledBack => "rolled-back",
         AppState::Stopped => "stopped",
+        AppState::Asleep => "asleep",
     }
 }
 

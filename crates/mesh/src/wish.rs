@@ -24,6 +24,9 @@ pub fn of_spore(info: &SporeInfo, settings: Settings) -> Result<Wish, Failure> {
         version: manifest.version,
         workload: manifest.workload,
         nutrients: manifest.nutrients,
+        p99_budget_ms: manifest.slo.p99_budget_ms,
+        is_routed: manifest.provides.iter().any(|what| *what != spore::Provides::Tcp),
+        metric: manifest.scale,
         settings,
     })
 }

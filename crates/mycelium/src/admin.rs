@@ -8,17 +8,18 @@ use axum::routing::get;
 use edge::Edge;
 use fabric::Fabric;
 
+use crate::demand::Burns;
 use crate::metrics;
 use crate::sight::{self, Sight};
 
 /// `GET /metrics` and `GET /health`.
-pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight) -> Router {
-    let parts = Arc::new((edge, fabric, sight));
+pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight, burns: Burns) -> Router {
+    let parts = Arc::new((edge, fabric, sight, burns));
     let text = move || {
         let parts = Arc::clone(&parts);
         async move {
             let counted = parts.2.counted().await;
-            let text = metrics::text(&parts.0, &parts.1.view()) + &sight::text(&counted);
+            let text = metrics::text(&parts.0, &parts.1.view(), &parts.3) + &sight::text(&counted);
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
         }
     };

@@ -19,6 +19,7 @@ use types::{PublicKey, Timestamp};
 use crate::Paths;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
+use crate::demand::Seen;
 use crate::events::EventLog;
 use crate::presence::Presence;
 use crate::quarantine::Quarantine;
@@ -74,6 +75,7 @@ impl Api {
             presence: Presence::new(BTreeSet::new(), true),
             quarantine,
             sight: crate::sight::Sight::blind("this is a rehearsal"),
+            seen: Seen::default(),
             network: None,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });

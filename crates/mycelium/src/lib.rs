@@ -8,10 +8,12 @@ pub mod admission;
 pub mod api;
 mod app;
 mod body;
+mod burn;
 pub mod client;
 mod clock;
 mod config;
 mod counters;
+mod demand;
 mod events;
 #[doc(hidden)]
 pub mod fuzzing;

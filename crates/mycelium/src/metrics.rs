@@ -9,6 +9,8 @@ use telemetry::metric;
 use types::AppName;
 
 use crate::api::Traffic;
+use crate::burn::WINDOWS;
+use crate::demand::Burns;
 
 /// The edge's counters by app.
 pub(crate) fn traffic(edge: &Edge) -> BTreeMap<AppName, Traffic> {
@@ -28,9 +30,22 @@ pub(crate) fn traffic(edge: &Edge) -> BTreeMap<AppName, Traffic> {
 }
 
 /// Everything in the Prometheus text format (version 0.0.4).
-pub(crate) fn text(edge: &Edge, view: &View) -> String {
+pub(crate) fn text(edge: &Edge, view: &View, burns: &Burns) -> String {
     let mut out = String::new();
     edge.stats().prometheus(&mut out);
+    header(
+        &mut out,
+        metric::SLO_BURN,
+        "gauge",
+        "How many times as fast as it may be the error budget is used up.",
+    );
+    for (app, rates) in burns.all() {
+        for ((window, _), rate) in WINDOWS.iter().zip(rates) {
+            let name = metric::SLO_BURN;
+            writeln!(out, "{name}{{app=\"{app}\",window=\"{window}\"}} {rate}")
+                .expect("a String takes everything");
+        }
+    }
     let mut replicas: BTreeMap<(String, String, String), u64> = BTreeMap::new();
     let mut restarts: BTreeMap<(String, String), u64> = BTreeMap::new();
     for endpoint in view.endpoints() {

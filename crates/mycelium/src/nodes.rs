@@ -77,6 +77,9 @@ impl Nodes {
             for (app, node) in view.observed.keys().filter(|(_, node)| node == name) {
                 fabric.remove_observed(app, node, &**key, now)?;
             }
+            for (app, node) in view.demand.keys().filter(|(_, node)| node == name) {
+                fabric.remove_demand(app, node, &**key, now)?;
+            }
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-use edge::{Edge, Protocol, Reach, Table, Target};
+use edge::{Edge, Protocol, Reach, Scaling, Table, Target};
 use fabric::{Fabric, View};
-use genome::{Endpoint, ReplicaState};
+use genome::{Endpoint, Plan, ReplicaState};
 use types::{AppName, NodeName, ReplicaName, Workload};
 
 use crate::quarantine::Handler;
@@ -35,8 +35,33 @@ pub(crate) fn table(view: &View, ways: &Ways) -> Table {
     if let Some(tunnels) = ways.tunnels() {
         tunnels.keep(|id| far.contains(id));
     }
-    let apps = apps.into_iter().map(|(app, targets)| (app, without_leaving(targets))).collect();
-    Table { apps, ..Table::default() }
+    let apps: BTreeMap<AppName, Vec<Target>> =
+        apps.into_iter().map(|(app, targets)| (app, without_leaving(targets))).collect();
+    let scaling = apps.iter().filter_map(|(app, targets)| {
+        let plan = &view.plans.get(app)?.value;
+        let budget = plan.scale.as_ref()?.budget();
+        let trouble = targets.is_empty().then(|| trouble(view, plan)).flatten();
+        Some((app.clone(), Scaling { budget, elastic: plan.min < plan.max, sleeps: plan.sleeps(), trouble }))
+    });
+    Table { scaling: scaling.collect(), apps, ..Table::default() }
+}
+
+/// Why no replica will be ready soon: one can't run, or has failed twice in a row, and nothing else will.
+fn trouble(view: &View, plan: &Plan) -> Option<String> {
+    let (revision, before) = (plan.release.revision(), plan.previous.as_ref());
+    let falls_back = before.is_some_and(|before| before.release.revision() != revision);
+    let mut troubled = None;
+    for endpoint in view.endpoints_of(&plan.app_name) {
+        match endpoint.state {
+            // The one before runs instead, as soon as all know it.
+            _ if falls_back && endpoint.revision == revision => {}
+            ReplicaState::Refused | ReplicaState::Backoff => troubled = Some(endpoint),
+            ReplicaState::Verifying | ReplicaState::Launching | ReplicaState::Ready => return None,
+            ReplicaState::Pulling | ReplicaState::Draining | ReplicaState::Completed => {}
+        }
+    }
+    let Endpoint { replica, node_id, state, message, .. } = &**troubled?;
+    Some(format!("{replica} on {node_id} is {state}: {message}"))
 }
 
 /// A target, and whether its node said that it drains.

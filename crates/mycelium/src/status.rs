@@ -9,7 +9,10 @@ use genome::{Endpoint, Plan, ReplicaState};
 use types::{AppName, NodeName, Nutrients, Workload};
 
 use crate::api::{AppState, AppStatus, NodeStatus, Traffic};
+use crate::burn::WINDOWS;
+use crate::demand::Seen;
 use crate::presence::Presence;
+use agent::Decided;
 
 /// The status of every app that has a plan.
 pub(crate) fn apps(
@@ -40,7 +43,8 @@ pub(crate) fn app(
     let alive = view.endpoints_of(name).filter(|replica| presence.takes_work(&replica.node_id));
     let replicas: Vec<Arc<Endpoint>> = alive.cloned().collect();
     let (state, message) = judge(&entry.value, decided, &replicas);
-    let http = replicas.iter().any(|r| r.provides.iter().any(|p| p == "http" || p == "h2c"));
+    let http =
+        entry.value.sleeps() || replicas.iter().any(|r| r.provides.iter().any(|p| p == "http" || p == "h2c"));
     let release = &decided.release;
     Some(AppStatus {
         app_name: name.clone(),
@@ -93,6 +97,7 @@ pub(crate) fn summary(app: &AppStatus) -> String {
         AppState::Ready => format!("all is well: {counts}"),
         AppState::Completed => "the job is done".to_owned(),
         AppState::Stopped => "stopped: the plan asks for no replica".to_owned(),
+        AppState::Asleep => "it sleeps: nobody asks for it; the next request wakes it".to_owned(),
         AppState::RolledBack => format!("its latest release failed and the one before runs ({counts})"),
         AppState::Progressing | AppState::Degraded => counts,
     };
@@ -101,6 +106,36 @@ pub(crate) fn summary(app: &AppStatus) -> String {
     } else {
         format!("{text}; {}", app.message)
     }
+}
+
+/// Why there are as many replicas as there are, where demand has a say in it.
+pub(crate) fn why(decided: &Decided, app: &AppName, seen: &Seen) -> Vec<String> {
+    let (Some(entry), Some(decision)) = (decided.view.plans.get(app), decided.decision.apps.get(app)) else {
+        return Vec::new();
+    };
+    let plan = &entry.value;
+    let Some(scale) = plan.scale.as_ref().filter(|_| plan.max > 0) else { return Vec::new() };
+    let count =
+        if decision.wanted == 1 { "1 replica".to_owned() } else { format!("{} replicas", decision.wanted) };
+    let bounds = if plan.min == plan.max {
+        format!("{} always", plan.min)
+    } else {
+        format!("{} to {}", plan.min, plan.max)
+    };
+    let mut lines = vec![match &decision.limited {
+        Some(limited) => format!("{count} ({bounds}; {limited}): {}", decision.scaling),
+        None => format!("{count} ({bounds}): {}", decision.scaling),
+    }];
+    lines.extend(seen.readings.trouble(app).map(|why| format!("its metric can't be read here: {why}")));
+    if let (Some(budget), Some(rates)) = (scale.p99_budget_ms, seen.burns.all().get(app)) {
+        let rates = WINDOWS.iter().zip(rates).map(|((window, _), rate)| format!("{rate:.1} over {window}"));
+        let rates: Vec<String> = rates.collect();
+        lines.push(format!(
+            "error budget (1 % over {budget} ms or failed), times as fast as it may go, here: {}",
+            rates.join(", ")
+        ));
+    }
+    lines
 }
 
 /// Replicas that do what they should: of the decided release, or of the one before while they wait for it.
@@ -120,6 +155,9 @@ fn judge(plan: &Plan, decided: &AppDecision, replicas: &[Arc<Endpoint>]) -> (App
             0 => (AppState::Stopped, "the plan asks for no replica".into()),
             left => (AppState::Progressing, format!("{left} of its replicas are stopping")),
         };
+    }
+    if decided.scaling.asleep && replicas.is_empty() {
+        return (AppState::Asleep, "nobody asks for it; the next request wakes it".into());
     }
     if let Some(why) = &decided.fallback {
         return (AppState::RolledBack, why.clone());

@@ -29,12 +29,18 @@ pub struct Args {
     /// How many replicas [default: as many as now, or 1]
     #[arg(long, value_name = "N")]
     instances: Option<u32>,
-    /// The fewest replicas
+    /// The fewest replicas; with 0 it sleeps while nobody asks for it, and wakes on the next request
     #[arg(long, value_name = "N")]
     min: Option<u32>,
-    /// The most replicas
+    /// The most replicas, to which demand may raise them
     #[arg(long, value_name = "N")]
     max: Option<u32>,
+    /// So long without a request, and it sleeps, if 0 are enough [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    idle: Option<Span>,
+    /// So long must fewer replicas be enough before the others leave [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    settle: Option<Span>,
     /// Listen on this port instead of any free one: one replica a machine
     #[arg(long)]
     port: Option<u16>,
@@ -117,6 +123,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let replicas = plans::replicas(args.instances, args.min, args.max).map_err(Failure::usage)?;
     let settings = Settings {
         replicas,
+        idle: args.idle,
+        settle: args.settle,
         port: args.port,
         env: None,
         bound: None,
@@ -190,6 +198,11 @@ fn labels(given: &[Pair]) -> Result<Option<BTreeMap<String, String>>, Failure> {
 
 fn check(args: &Args, wish: &Wish) -> Result<(), Failure> {
     packing::refuse_latest(&wish.version)?;
+    let sleeps = wish.settings.replicas.is_some_and(|(min, max)| min == 0 && max > 0);
+    if sleeps && wish.workload == types::Workload::Service && !wish.is_routed {
+        return Err(Failure::usage("min: 0, but no request comes through the edge that could wake it")
+            .hint("it speaks TCP alone: it needs at least 1"));
+    }
     match &args.app {
         Some(app) if *app != wish.app => {
             Err(Failure::usage(format_args!("{} is the app {}, not {app}", args.target, wish.app))

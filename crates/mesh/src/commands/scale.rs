@@ -1,4 +1,4 @@
-//! `mesh scale`: how many replicas an app has.
+//! `mesh scale`: how many replicas an app has, and between which bounds that follows demand.
 
 use mycelium::api::PlanAt;
 use types::AppName;
@@ -10,28 +10,35 @@ use crate::failure::Failure;
 use crate::operator::existing;
 use crate::plans;
 use crate::rollout::Waiting;
+use crate::span::Span;
 
-/// Change how many replicas an app has.
+/// Change how many replicas an app has, or between which bounds that follows demand.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The app
     app: AppName,
     /// So many, whatever the demand
-    #[arg(required_unless_present_any = ["min", "max"])]
+    #[arg(required_unless_present_any = ["min", "max", "idle", "settle"])]
     instances: Option<u32>,
-    /// The fewest
+    /// The fewest; with 0 it sleeps while nobody asks for it
     #[arg(long)]
     min: Option<u32>,
     /// The most
     #[arg(long)]
     max: Option<u32>,
+    /// So long without a request, and it sleeps, if 0 are enough
+    #[arg(long, value_name = "TIME")]
+    idle: Option<Span>,
+    /// So long must fewer be enough before the others leave
+    #[arg(long, value_name = "TIME")]
+    settle: Option<Span>,
     #[command(flatten)]
     waiting: Waiting,
 }
 
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
-    let Args { app, instances, min, max, waiting } = args;
+    let Args { app, instances, min, max, idle, settle, waiting } = args;
     let asked = plans::replicas(instances, min, max).map_err(Failure::usage)?;
     let unchanged = format!("{app} has these bounds already");
     change::plan(context, &app, &waiting, &unchanged, |at: &PlanAt| {
@@ -43,6 +50,12 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             (_, _, Some(bounds)) => bounds,
             (_, _, None) => (plan.min, plan.max),
         };
-        Ok(plans::scale(at, bounds))
+        if plan.scale.is_none() && (bounds.0 < bounds.1 || idle.is_some() || settle.is_some()) {
+            return Err(Failure::usage(format_args!(
+                "{app} was deployed by a mesh that didn't follow demand"
+            ))
+            .hint("deploy it again, with the bounds: `mesh deploy … --min N --max N`"));
+        }
+        Ok(plans::scale(at, bounds, idle, settle))
     })
 }

@@ -151,6 +151,8 @@ async fn deploy(
 fn settings(file: &MeshFile, app: &App) -> Settings {
     Settings {
         replicas: app.replicas().ok().flatten(),
+        idle: app.idle,
+        settle: app.settle,
         port: app.port,
         env: app.env.clone(),
         bound: None,

@@ -33,6 +33,9 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         view::state(out, why.state),
         why.summary
     ))?;
+    for line in &why.scale {
+        out.line(format_args!("  {line}"))?;
+    }
     for (node, verdict) in &why.nodes {
         out.line(format_args!("  {node}: {verdict}"))?;
     }

@@ -37,12 +37,14 @@ pub fn judge(status: &AppStatus, generation: u64, revision: &Revision) -> Verdic
     let current = status.revision == *revision;
     match status.state {
         AppState::Stopped => Verdict::Done,
-        AppState::Ready | AppState::Completed if current => Verdict::Done,
+        AppState::Ready | AppState::Completed | AppState::Asleep if current => Verdict::Done,
         AppState::RolledBack if !current => Verdict::Over(rolled_back(status)),
         AppState::Degraded => degraded(status, revision, progress),
-        AppState::Ready | AppState::Completed | AppState::RolledBack | AppState::Progressing => {
-            Verdict::Going(progress)
-        }
+        AppState::Ready
+        | AppState::Completed
+        | AppState::Asleep
+        | AppState::RolledBack
+        | AppState::Progressing => Verdict::Going(progress),
     }
 }
 

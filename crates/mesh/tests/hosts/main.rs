@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod admission;
+mod asleep;
 mod away;
 mod cell;
 mod clock;
@@ -55,6 +56,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("overheard", overheard::TESTS),
     ("restarts", restarts::TESTS),
     ("secrets", secrets::TESTS),
+    ("asleep", asleep::TESTS),
     ("container", container::TESTS),
 ];
 

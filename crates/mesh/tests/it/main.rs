@@ -18,6 +18,7 @@ mod reference;
 mod release;
 mod repo;
 mod run;
+mod scaling;
 mod secret;
 mod service;
 mod supply;

@@ -144,6 +144,8 @@ pub enum AppState {
     RolledBack,
     /// The plan asks for none.
     Stopped,
+    /// Nobody asks for it; the next request wakes it.
+    Asleep,
     /// A job, all of whose replicas are done.
     Completed,
 }
@@ -198,6 +200,9 @@ pub struct Why {
     pub state: AppState,
     /// One sentence.
     pub summary: String,
+    /// Why there are as many replicas as there are, and how fast its error budget is used up here.
+    #[serde(default)]
+    pub scale: Vec<String>,
     /// For every node why it runs or doesn't run a replica.
     pub nodes: BTreeMap<NodeName, String>,
     /// Replicas that have something to say: state and reason.

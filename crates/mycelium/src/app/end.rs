@@ -156,6 +156,7 @@ impl App {
         hurry: impl Future<Output = ()>,
     ) -> Outcome {
         self.say("mesh hands over to a successor");
+        self.shared.seen.hand_over();
         join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
         self.bequeath().await;
         self.close_journal().await;

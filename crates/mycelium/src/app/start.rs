@@ -28,6 +28,7 @@ use super::papers;
 use crate::api::EdgeStatus;
 use crate::clock::SystemClock;
 use crate::config::{Config, StartError};
+use crate::demand::{Demands, Seen};
 use crate::events::EventLog;
 use crate::journal::RedbJournal;
 use crate::lock::{Held, StateLock};
@@ -79,6 +80,7 @@ impl App {
         let tunnels = outside.as_ref().map(Outside::tunnels);
         let traffic = EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels };
         let deps = state.deps(keeper_config, traffic);
+        let demands = state.demands(&edge);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
         let sight = open_eyes(&state, &mut tasks);
@@ -114,11 +116,12 @@ impl App {
             presence: state.presence,
             quarantine: state.quarantine,
             sight,
+            seen: demands.seen.clone(),
             network,
         });
         doors.serve(&edge)?;
         outside.into_iter().for_each(|outside| outside.serve(&shared, &mut tasks));
-        let socket = spawn_tasks(&shared, admin.map(|(_, listener)| listener), &mut tasks)?;
+        let socket = spawn_tasks(&shared, demands, admin.map(|(_, listener)| listener), &mut tasks)?;
         let app = Self {
             agents,
             edge,
@@ -179,6 +182,21 @@ impl State {
             traffic,
             events: self.events.clone(),
             quarantine: self.quarantine.clone(),
+        }
+    }
+
+    /// What this process asks for of apps.
+    fn demands(&self, edge: &Edge) -> Demands {
+        let first = self.nodes.present.first_key_value();
+        let (node, key) = first.expect("a mesh runs at least one node here");
+        Demands {
+            fabric: self.fabric.clone(),
+            planner: self.planner.clone(),
+            edge: edge.clone(),
+            presence: self.presence.clone(),
+            node: node.clone(),
+            signer: key.clone(),
+            seen: Seen::default(),
         }
     }
 
@@ -345,9 +363,24 @@ fn open_eyes(state: &State, tasks: &mut JoinSet<&'static str>) -> Sight {
     sight
 }
 
+/// The tasks by which apps scale.
+fn scale(demands: Demands, tasks: &mut JoinSet<&'static str>) {
+    let (readings, fabric, presence) =
+        (demands.seen.readings.clone(), demands.fabric.clone(), demands.presence.clone());
+    tasks.spawn(async move {
+        readings.follow(&fabric, &presence).await;
+        "metrics of replicas"
+    });
+    tasks.spawn(async move {
+        demands.follow().await;
+        "demand"
+    });
+}
+
 /// The tasks that run as long as the mesh does.
 fn spawn_tasks(
     shared: &Arc<Shared>,
+    demands: Demands,
     admin: Option<TcpListener>,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<ApiSocket, StartError> {
@@ -359,12 +392,14 @@ fn spawn_tasks(
         "local API"
     });
     if let Some(listener) = admin {
-        let router = admin::router(shared.edge.clone(), shared.fabric.clone(), shared.sight.clone());
+        let (sight, burns) = (shared.sight.clone(), shared.seen.burns.clone());
+        let router = admin::router(shared.edge.clone(), shared.fabric.clone(), sight, burns);
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
             "admin address"
         });
     }
+    scale(demands, tasks);
     let pulse = shared.quarantine.pulse("the runtime");
     tasks.spawn(async move {
         clock::beat(&pulse).await;

@@ -21,6 +21,7 @@ use super::streams::LineSender;
 use crate::Paths;
 use crate::api::{AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
 use crate::clock::SystemClock;
+use crate::demand::Seen;
 use crate::events::EventLog;
 use crate::network::Network;
 use crate::presence::Presence;
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) presence: Presence,
     pub(crate) quarantine: Quarantine,
     pub(crate) sight: Sight,
+    pub(crate) seen: Seen,
     /// Absent in a mesh on one machine.
     pub(crate) network: Option<Network>,
 }
@@ -213,7 +215,9 @@ pub(super) async fn why(
     events.retain(|event| event.app.as_ref() == Some(&app));
     events.drain(..events.len().saturating_sub(WHY_EVENTS));
     let said = status.replicas.iter().filter(|r| !r.message.is_empty());
+    let why = status::why(&state.planner.decided(), &app, &state.seen);
     Ok(Json(Why {
+        scale: why,
         summary: status::summary(&status),
         state: status.state,
         nodes: state.planner.verdicts(&app),
@@ -228,7 +232,7 @@ pub(super) async fn why(
 /// `GET /v1/metrics`
 pub(super) async fn metrics(State(state): State<ApiState>) -> String {
     let counted = state.sight.counted().await;
-    metrics::text(&state.edge, &state.fabric.view()) + &sight::text(&counted)
+    metrics::text(&state.edge, &state.fabric.view(), &state.seen.burns) + &sight::text(&counted)
 }
 
 /// `POST /v1/shutdown`: answered once it is so. A hand-over's answer stays open until either side has enough.
