@@ -239,7 +239,7 @@ impl World {
     }
 
     /// Writes what a node says of itself, unless that is what it says already, and tells everyone.
-    fn say(&mut self, node: usize, kind: Kind, name: RecordName, payload: Option<Vec<u8>>) {
+    pub(crate) fn say(&mut self, node: usize, kind: Kind, name: RecordName, payload: Option<Vec<u8>>) {
         let wall = self.nodes[node].wall(self.now);
         let Some(running) = &self.nodes[node].running else { return };
         let key = self.nodes[node].number;

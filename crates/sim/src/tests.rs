@@ -6,6 +6,7 @@ use fabric::net::Event;
 use rand::RngExt as _;
 
 mod absence;
+mod demand;
 
 use crate::records;
 use crate::{Measure, Weather, World, WorldConfig};
