@@ -75,7 +75,7 @@ impl Bench {
         duration: Duration,
     ) -> Result<Tally> {
         let warmup = if matches!(pace, Pace::Open(_)) { self.short() } else { Duration::ZERO };
-        let load = Load { connections, pace, warmup, duration, core: Some(self.cores.load) };
+        let load = Load { connections, pace, warmup, duration, core: Some(self.cores.load), judge: None };
         // on a thread of its own, since it is bound to a core and we are not
         thread::scope(|scope| {
             let run = scope.spawn(|| load::run(&server.target, &load, |_| false));

@@ -57,6 +57,8 @@ pub struct Load {
     pub duration: Duration,
     /// The core the thread is bound to.
     pub core: Option<usize>,
+    /// Answers that take longer are counted as late, tenth of a second by tenth of a second.
+    pub judge: Option<Duration>,
 }
 
 /// Why a request has no right answer.
@@ -107,6 +109,8 @@ pub struct Tally {
     pub failures: BTreeMap<Failure, u64>,
     /// Of the right answers.
     pub latency: Histogram,
+    /// How many requests were due in each tenth of a second, and how many of them were late or failed.
+    pub judged: BTreeMap<u64, (u64, u64)>,
     /// How long was counted.
     pub elapsed: Duration,
 }

@@ -9,6 +9,7 @@ mod hop;
 mod hosts;
 mod idle;
 mod many;
+mod scale;
 mod spawn;
 mod spore;
 
@@ -40,6 +41,7 @@ pub const ROWS: &[Row] = &[
         run: changes::run,
     },
     Row { name: "crash", about: "from a crash to the next answer", run: first::crash },
+    Row { name: "scale", about: "ten times the load, and the first request after sleep", run: scale::run },
     Row { name: "idle", about: "memory when nothing happens, and the size of the binary", run: idle::run },
     Row { name: "fifty", about: "a mesh of fifty nodes: news, deaths, newcomers, a cut", run: fifty::run },
     Row { name: "hop", about: "a request through another node beside two nginx with TLS", run: hop::run },

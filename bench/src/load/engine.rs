@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(5);
 const TIMER: u64 = u64::MAX;
 const BATCH: usize = 256;
+/// In nanoseconds.
+const TENTH: u64 = 100_000_000;
 
 /// Runs `load` against `target` for its duration, and then for as long as `more` says so of the answers until then.
 pub fn run(target: &Target, load: &Load, more: impl FnMut(u64) -> bool) -> io::Result<Tally> {
@@ -154,7 +156,12 @@ impl<'a> Engine<'a> {
                 let now = nanos(self.start.elapsed());
                 let asked_at = client.asked_at.take().unwrap_or(now);
                 self.tally.answered += 1;
-                self.tally.latency.record(now.saturating_sub(asked_at));
+                let took = now.saturating_sub(asked_at);
+                self.tally.latency.record(took);
+                if let Some(budget) = self.load.judge {
+                    let of_time = self.tally.judged.entry(asked_at / TENTH).or_default();
+                    *of_time = (of_time.0 + 1, of_time.1 + u64::from(took > nanos(budget)));
+                }
                 if !stays {
                     client.disconnect();
                     self.connect(index)
@@ -176,6 +183,11 @@ impl<'a> Engine<'a> {
 
     fn fail(&mut self, index: usize, failure: Failure) -> io::Result<()> {
         *self.tally.failures.entry(failure).or_default() += 1;
+        if self.load.judge.is_some() {
+            let at = self.clients[index].asked_at.unwrap_or_else(|| self.now());
+            let of_time = self.tally.judged.entry(at / TENTH).or_default();
+            *of_time = (of_time.0 + 1, of_time.1 + 1);
+        }
         self.clients[index].disconnect();
         self.connect(index)
     }

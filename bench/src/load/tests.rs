@@ -35,7 +35,14 @@ fn serve(stream: &TcpStream, count: &mut usize, answer: impl Fn(usize) -> Option
 }
 
 fn load(pace: Pace, millis: u64) -> Load {
-    Load { connections: 1, pace, warmup: Duration::ZERO, duration: Duration::from_millis(millis), core: None }
+    Load {
+        connections: 1,
+        pace,
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(millis),
+        core: None,
+        judge: None,
+    }
 }
 
 /// The failures of a load that ends after ten right answers.

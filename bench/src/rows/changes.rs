@@ -81,6 +81,7 @@ pub(super) fn under_load(target: &Target, least: u64, happen: impl FnOnce() -> R
         warmup: Duration::ZERO,
         duration: Duration::ZERO,
         core: None,
+        judge: None,
     };
     let more =
         |answered| !over.load(Ordering::Relaxed) || answered < least && !hopeless.load(Ordering::Relaxed);
