@@ -117,7 +117,7 @@ impl fmt::Display for Scaling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milli = |value: u64| {
             let tenths = value.saturating_add(50) / 100;
-            if tenths % 10 == 0 || tenths >= 1000 {
+            if tenths.is_multiple_of(10) || tenths >= 1000 {
                 (tenths / 10).to_string()
             } else {
                 format!("{}.{}", tenths / 10, tenths % 10)
