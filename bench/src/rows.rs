@@ -9,6 +9,7 @@ mod hop;
 mod hosts;
 mod idle;
 mod many;
+mod neighbour;
 mod scale;
 mod spawn;
 mod spore;
@@ -34,6 +35,8 @@ pub const ROWS: &[Row] = &[
     Row { name: "plan", about: "from a plan to the first answer", run: first::plan },
     Row { name: "many", about: "200 replicas on one machine", run: many::run },
     Row { name: "spawn", about: "a confined program beside bubblewrap", run: spawn::run },
+    Row { name: "neighbour", about: "beside one that wants everything", run: neighbour::run },
+    Row { name: "tree", about: "a thousand processes stopped", run: neighbour::tree },
     Row { name: "spore", about: "verify and extract beside openssl speed", run: spore::run },
     Row {
         name: "changes",
