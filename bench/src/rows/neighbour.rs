@@ -215,7 +215,14 @@ impl Street {
 fn drive(address: SocketAddr, core: usize, duration: Duration) -> Result<load::Tally> {
     let target = Target::new(address, "/hello", "from billing");
     let warmup = Duration::from_millis(500);
-    let load = Load { connections: 16, pace: Pace::Open(RATE.into()), warmup, duration, core: Some(core) };
+    let load = Load {
+        connections: 16,
+        pace: Pace::Open(RATE.into()),
+        warmup,
+        duration,
+        core: Some(core),
+        judge: None,
+    };
     // on a thread of its own, since it is bound to a core and we are not
     let run = std::thread::spawn(move || load::run(&target, &load, |_| false));
     run.join().ok().context("the load panicked")?.context("the load")

@@ -37,3 +37,6 @@ pub const EXECS: &str = "mycelium_replica_execs_total";
 pub const EXITS: &str = "mycelium_replica_exits_total";
 /// What was counted of a replica and not told one by one.
 pub const UNTOLD: &str = "mycelium_replica_untold_total";
+
+#[cfg(test)]
+mod tests;
