@@ -13,8 +13,9 @@ const SHORT: Duration = Duration::from_millis(400);
 /// Otherwise so many answers are judged, those of so long at most: slow ones come together, by chance as well.
 const MANY: u64 = 100;
 const LONG: Duration = Duration::from_secs(5);
-/// Fewer say nothing.
+/// Fewer say nothing, but so many slow ones in a row do.
 const FEW: u64 = 10;
+const SURE: u64 = 4;
 /// What was too much is not tried again for so long; longer each time that it was too much again.
 const AVOIDED: Duration = Duration::from_secs(600);
 /// What is too much within so long is one time of trouble.
@@ -132,22 +133,27 @@ impl Pace {
         if around.ready == 0 {
             return false;
         }
-        let full = ticks.last(now, LONG).take_while(|tick| tick.slow > 0 && tick.slow * 2 >= tick.ended);
-        let full = self.window(full).filter(|full| full.seconds >= SHORT.as_secs_f64());
+        // Where there are many edges each sees few answers; when nearly all of these are slow that is enough.
+        let full = ticks.last(now, LONG).take_while(|tick| tick.slow * 2 >= tick.ended);
+        let full =
+            self.window(full, SURE).filter(|full| full.seconds >= SHORT.as_secs_f64() && full.slow >= SURE);
         let mut some = 0;
         let last = ticks.last(now, LONG).take_while(|tick| {
             some += tick.ended;
             some < MANY + tick.ended || now.saturating_sub(tick.at) < SHORT
         });
         let is_full = full.is_some();
-        let Some(window) = full.or_else(|| self.window(last)) else { return false };
+        let Some(mut window) = full.or_else(|| self.window(last, FEW)) else { return false };
+        if is_full {
+            window.rate = float(window.ended) / window.seconds;
+        }
         let total = around.whole(window.rate);
         let replicas = f64::from(around.ready);
         let each = total / replicas;
         let mean = around.whole(ticks.pace(now)) / replicas;
         let own = window.rate / total.max(0.001);
         self.see(each, now);
-        if window.slow >= 5 + window.ended / 50 {
+        if is_full || window.slow >= 5 + window.ended / 50 {
             (self.good, self.calm) = (None, None);
             let open_each = window.open_mean / own.max(0.001) / f64::from(around.ready);
             if now >= self.from && !shrinks(now, ticks) && self.is_load(&window, each, open_each) {
@@ -163,7 +169,7 @@ impl Pace {
     }
 
     /// What these ticks show, the newest first, as far as they may be judged.
-    fn window<'t>(&self, ticks: impl Iterator<Item = &'t Tick>) -> Option<Window> {
+    fn window<'t>(&self, ticks: impl Iterator<Item = &'t Tick>, few: u64) -> Option<Window> {
         let mut window =
             Window { ended: 0, started: 0, slow: 0, late: 0, open_mean: 0.0, seconds: 0.0, rate: 0.0 };
         let (mut answers, mut seconds) = (0, 0.0);
@@ -180,7 +186,7 @@ impl Pace {
                 seconds += tick.span.as_secs_f64();
             }
         }
-        if window.ended < FEW || window.seconds <= 0.0 {
+        if window.ended < few || window.seconds <= 0.0 {
             return None;
         }
         window.open_mean /= window.seconds;

@@ -59,7 +59,7 @@ impl Crowd {
         let ready = view.endpoints_of(&self.app).filter(|endpoint| endpoint.is_ready()).count() as u32;
         let (came, could) = (rate * LOOK.as_secs_f64(), f64::from(ready) * CAPACITY * LOOK.as_secs_f64());
         let done = (self.backlog + came).min(could);
-        let slow = if self.backlog > f64::from(ready) * CAPACITY * 0.2 { done } else { 0.0 };
+        let slow = self.backlog > f64::from(ready) * CAPACITY * 0.2;
         self.backlog += came - done;
         let parts = self.edges.len() as f64;
         for node in 0..self.edges.len() {
@@ -83,9 +83,9 @@ impl Crowd {
             *rest -= whole;
             counts.started += whole as u64;
             counts.open = (self.backlog / parts) as u64;
-            counts.ended = counts.started - counts.open.min(counts.started);
-            counts.slow += (slow / parts).round() as u64;
-            counts.late = counts.slow;
+            let ended = (counts.started - counts.open.min(counts.started)).max(counts.ended);
+            counts.slow += if slow { ended - counts.ended } else { 0 };
+            (counts.ended, counts.late) = (ended, counts.slow);
             let said = if counts.open > 0 && ready == 0 { load.wake(world.now) } else { None };
             let Some(figure) = said.or_else(|| load.note(world.now, *counts, &around)) else { continue };
             self.published += 1;
