@@ -11,6 +11,7 @@ use crate::support::{Place, Running, get};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the status of an app is as it should be.
+#[expect(clippy::disallowed_methods, reason = "a state that demand leads to has no event of its own")]
 #[track_caller]
 fn until(place: &Place, app: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     let end = Instant::now() + PATIENCE;
@@ -128,6 +129,7 @@ fn script(place: &Place, name: &str, text: &str, manifest: Value) -> String {
 }
 
 /// Asks at a rate, whether answers come or not; when each request was due, and how late its answer came.
+#[expect(clippy::disallowed_methods, reason = "a load comes at its times")]
 fn load(mesh: &Running, path: &str, rate: u32, seconds: u32) -> Vec<(Duration, Duration)> {
     let (answers, began) = (Mutex::new(Vec::new()), Instant::now());
     let clients = 150.min(rate * 2);
