@@ -23,6 +23,7 @@ mod place;
 mod sweep;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub use group::Usage;
 pub use limits::Limits;
 use place::Found;
 
+/// What a keeper's folder is called, before its id.
+const PREFIX: &str = "mesh-";
 /// How much of the keeper's id its folder is called after.
 const UNIQUE: usize = 8;
 
@@ -149,6 +152,11 @@ impl Cgroups {
         Group::make(&self.folders, id, limits)
     }
 
+    /// Shows others that the folders have a keeper, as long as these are open.
+    pub fn hold(&self) -> Vec<OwnedFd> {
+        self.folders.iter().filter_map(|folder| sweep::hold(&folder.path).ok()).collect()
+    }
+
     /// Removes the folders; to be called when no group is left in them.
     pub fn close(&self) {
         for folder in &self.folders {
@@ -170,7 +178,7 @@ pub(crate) fn sweep(unique: &str, record: &Path) {
 
 fn folder_name(unique: &str) -> String {
     let short: String = unique.chars().filter(char::is_ascii_alphanumeric).take(UNIQUE).collect();
-    format!("mesh-{short}")
+    format!("{PREFIX}{short}")
 }
 
 #[cfg(test)]

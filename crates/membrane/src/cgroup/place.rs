@@ -210,6 +210,7 @@ fn move_out(place: &Path, name: &str) -> io::Result<()> {
 
 /// The folder, without what a predecessor left in it.
 fn make(place: &Path, name: &str) -> io::Result<PathBuf> {
+    sweep::abandoned(place, name);
     let (path, new) = make_folder(&place.join(name))?;
     if !new {
         sweep::empty(&path)?;

@@ -2,17 +2,21 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::files;
 
 /// How long a group's processes may take to die.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A folder that was changed since may belong to a keeper that is just starting, or becoming a newer program.
+const ABANDONED: Duration = Duration::from_secs(600);
 /// How soon it is looked again whether they did.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
@@ -60,6 +64,28 @@ pub(super) fn empty(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes empty folders that nobody holds any more, beside the one of that name: their keepers were killed, and their state is
+/// gone, so that no successor of theirs will come.
+pub(super) fn abandoned(place: &Path, name: &str) {
+    for folder in files::children(place) {
+        let other = folder.file_name().and_then(|other| other.to_str()).unwrap_or_default();
+        let keepers = other.len() == name.len() && other.starts_with(super::PREFIX) && other != name;
+        let old = fs::metadata(&folder).and_then(|data| data.modified());
+        let old = old.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED));
+        if keepers && old && hold(&folder).is_ok() {
+            remove(&folder);
+        }
+    }
+}
+
+/// Holds a folder, as long as the descriptor is open; an error where another keeper does.
+pub(super) fn hold(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let held = rustix::fs::open(folder, flags, Mode::empty())?;
+    rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(held)
 }
 
 /// Kills whoever is in a group or below it: once, so that it is to be repeated until nobody is left.

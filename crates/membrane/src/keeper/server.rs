@@ -36,6 +36,8 @@ pub(super) struct Server {
     pub unique: String,
     pub listener: OwnedFd,
     pub cgroups: Cgroups,
+    /// Nobody else takes their folders for abandoned.
+    _folders: Vec<OwnedFd>,
     pub null: OwnedFd,
     pub signals: OwnedFd,
     pub epoll: OwnedFd,
@@ -137,6 +139,7 @@ impl Server {
             lock,
             unique,
             listener,
+            _folders: cgroups.hold(),
             cgroups,
             null: detach::null()?,
             signals,

@@ -1,5 +1,6 @@
 //! Against the kernel that runs the tests: what there is, is tested; what is missing is said.
 
+use std::fs::File;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -329,4 +330,34 @@ fn a_delegated_group_whose_processes_are_in_one_below_is_where_roots_folder_goes
     keeper.child.wait().unwrap();
     assert!(!v2.path.exists());
     eventually("all of it can be removed", || sweep::remove(&given));
+}
+
+#[test]
+fn a_folder_without_a_keeper_goes_when_it_is_old_and_no_other() {
+    let ground = Ground::new();
+    let Some(folder) = ground.cgroups.folders.first() else { return };
+    let place = folder.path.parent().unwrap();
+    let [old, young, kept] = [(); 3].map(|()| place.join(folder_name(&unique())));
+    for path in [&old, &young, &kept] {
+        std::fs::create_dir_all(path.join("replica")).unwrap();
+    }
+    let held = sweep::hold(&kept).unwrap();
+    assert!(sweep::hold(&kept).is_err());
+    let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
+    let mut filled = Actor::start("stay", &[kept.join("replica/cgroup.procs")], None);
+    filled.line().unwrap();
+    for path in [&old, &kept] {
+        File::open(path).unwrap().set_modified(hour).unwrap();
+    }
+    let name = folder_name(&ground.unique);
+    sweep::abandoned(place, &name);
+    assert!(!old.exists() && young.exists() && kept.exists() && folder.path.exists());
+    // whoever runs there is nobody's business but his keeper's
+    drop(held);
+    sweep::abandoned(place, &name);
+    assert!(kept.exists() && filled.child.try_wait().unwrap().is_none());
+    drop(filled);
+    for path in [&young, &kept] {
+        eventually("it can be removed", || sweep::remove(path));
+    }
 }
