@@ -91,6 +91,12 @@ pub(crate) enum Lack {
 }
 
 impl Skin {
+    /// Whether Landlock keeps it to its TCP ports: not where programs at its group do, which know more, and tell what they
+    /// refuse; Landlock would refuse first, and say nothing.
+    fn ports_by_landlock(&self) -> bool {
+        self.reach.is_none() || self.by != By::Any
+    }
+
     /// Lays it out for a child to put on.
     pub(crate) fn grow(&self, bound: Vec<Bound>, means: &Means) -> Result<Grown, Lack> {
         let (room, landlock) = means.choose(self)?;

@@ -26,21 +26,22 @@ pub(super) struct Rules {
 pub(super) fn rules(skin: &Skin, version: i32, room: bool, given: bool) -> Result<Rules, Lack> {
     let abi = ABI::from(version);
     let refused = |error: RulesetError| Lack::Refused(error.to_string());
+    let ports = skin.ports_by_landlock();
     let mut set = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))
-        .and_then(|rules| rules.handle_access(AccessNet::BindTcp))
+        .and_then(|rules| if ports { rules.handle_access(AccessNet::BindTcp) } else { Ok(rules) })
         .and_then(|rules| match skin.connect {
-            Some(_) => rules.handle_access(AccessNet::ConnectTcp),
-            None => Ok(rules),
+            Some(_) if ports => rules.handle_access(AccessNet::ConnectTcp),
+            _ => Ok(rules),
         })
         .and_then(|rules| rules.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(refused)?;
-    for port in &skin.listen {
+    for port in skin.listen.iter().filter(|_| ports) {
         set = set.add_rule(NetPort::new(*port, AccessNet::BindTcp)).map_err(refused)?;
     }
-    for port in skin.connect.iter().flatten() {
+    for port in skin.connect.iter().flatten().filter(|_| ports) {
         set = set.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(refused)?;
     }
     let set = Option::<OwnedFd>::from(set);

@@ -80,8 +80,7 @@ impl Means {
     /// What a skin is grown of: a room, and the version of Landlock.
     pub(super) fn choose(&self, skin: &Skin) -> Result<(Option<&room::Means>, Option<i32>), Lack> {
         let (room, landlock) = (self.room.as_ref(), self.landlock.as_ref());
-        // Programs at its group know ports as well.
-        let ports = skin.connect.is_some() && skin.reach.is_none();
+        let ports = skin.connect.is_some() && skin.ports_by_landlock();
         check(room, landlock, skin.by, ports).map_err(Lack::Machine)
     }
 }
