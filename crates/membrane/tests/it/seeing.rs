@@ -117,7 +117,6 @@ async fn datagrams_are_counted_to_the_byte() {
     assert_eq!(seen, expected);
 }
 
-#[expect(clippy::print_stdout, reason = "how near it was belongs beside what came of it")]
 #[tokio::test]
 async fn streams_are_counted_within_a_two_hundredth() {
     if cannot() {

@@ -83,10 +83,7 @@ impl App {
         let demands = state.demands(&edge);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
-        let sight = open_eyes(&state, &mut tasks);
-        if let Some(groups) = keeper.groups() {
-            sight.below(groups.to_owned()).await;
-        }
+        let sight = open_eyes(&state, &keeper, &mut tasks).await;
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
@@ -351,7 +348,7 @@ async fn heard_again(network: Option<&Network>, fresh: bool) {
 }
 
 /// The eyes on what replicas do, where the kernel gives them.
-fn open_eyes(state: &State, tasks: &mut JoinSet<&'static str>) -> Sight {
+async fn open_eyes(state: &State, keeper: &Keeper, tasks: &mut JoinSet<&'static str>) -> Sight {
     let (sight, eyes) = sight::open(state.events.clone());
     if let Some(eyes) = eyes {
         let finding = sight::find(state.fabric.clone(), state.presence.clone(), sight.clone());
@@ -359,6 +356,9 @@ fn open_eyes(state: &State, tasks: &mut JoinSet<&'static str>) -> Sight {
             tokio::join!(eyes.look(), finding);
             "sight"
         });
+    }
+    if let Some(groups) = keeper.groups() {
+        sight.below(groups.to_owned()).await;
     }
     sight
 }
