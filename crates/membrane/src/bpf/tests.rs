@@ -8,6 +8,9 @@ use super::*;
 
 /// Whether this machine can't do it: said loudly, for then nothing is tested.
 fn cannot() -> bool {
+    if let Err(Lack::Refused(why)) = Programs::load() {
+        panic!("the kernel takes our programs to be wrong: {why}");
+    }
     let why = possible().err();
     why.iter().for_each(|why| println!("SKIPPED: {why}"));
     why.is_some()

@@ -7,11 +7,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use membrane::bpf;
+use membrane::bpf::{self, Lack, Programs};
 
 /// Whether this machine can't do it: said loudly, for then nothing is tested.
 #[expect(clippy::print_stdout, reason = "a test that was skipped is to be seen")]
 pub fn cannot() -> bool {
+    if let Err(Lack::Refused(why)) = Programs::load() {
+        panic!("the kernel takes our programs to be wrong: {why}");
+    }
     let why = bpf::possible().err();
     why.iter().for_each(|why| println!("SKIPPED: {why}"));
     why.is_some()
