@@ -76,6 +76,7 @@ fn the_logs_of_old_replicas_leave() {
 }
 
 /// Whether this machine can't show what replicas do: said loudly, for then nothing is tested.
+#[expect(clippy::print_stdout, reason = "a test that was skipped is to be seen")]
 fn blind() -> bool {
     let why = membrane::bpf::possible().err();
     why.iter().for_each(|why| println!("SKIPPED: {why}"));

@@ -77,9 +77,7 @@ impl App {
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
         let routing = state.routing(&edge, outside.as_ref());
         let starting = state.quarantine.handler("the start");
-        let tunnels = outside.as_ref().map(Outside::tunnels);
-        let traffic = EdgeTraffic { edge: edge.clone(), routing: routing.clone(), tunnels };
-        let deps = state.deps(keeper_config, traffic);
+        let deps = state.deps(keeper_config, traffic(&edge, &routing, outside.as_ref()));
         let demands = state.demands(&edge);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
@@ -361,6 +359,11 @@ async fn open_eyes(state: &State, keeper: &Keeper, tasks: &mut JoinSet<&'static 
         sight.below(groups.to_owned()).await;
     }
     sight
+}
+
+/// What knows of open requests.
+fn traffic(edge: &Edge, routing: &Arc<Routing>, outside: Option<&Outside>) -> EdgeTraffic {
+    EdgeTraffic { edge: edge.clone(), routing: Arc::clone(routing), tunnels: outside.map(Outside::tunnels) }
 }
 
 /// The tasks by which apps scale.
