@@ -73,7 +73,8 @@ fn what_cannot_wake_says_so_in_time() {
     let manifest = serde_json::json!({ "env": { "BROKEN": broken } });
     let spore = script(&place, "clerk", &CLERK.replace("import os, time", check), manifest);
     let mesh = place.start("-nodes 1");
-    let sleepy = "--min 0 --max 2 --idle 1s --settle 1s --timeout 30s";
+    // It asks for a file of the machine's whether it is to fail.
+    let sleepy = "--min 0 --max 2 --idle 1s --settle 1s --timeout 30s --profile unconfined";
     place.mesh(&format!("deploy {spore} {sleepy}")).good();
     asleep(&place, "clerk");
     place.write("broken", "");
@@ -200,7 +201,8 @@ fn a_worker_follows_the_metric_that_it_exposes() {
     let manifest = serde_json::json!({ "workload": "worker", "scale": scale, "env": { "QUEUE": queue } });
     let spore = script(&place, "cleaner", CLEANER, manifest);
     let _mesh = place.start("-nodes 2");
-    place.mesh(&format!("deploy {spore} --min 1 --max 6 --settle 2s")).good();
+    // Its queue is a file of the machine's.
+    place.mesh(&format!("deploy {spore} --min 1 --max 6 --settle 2s --profile unconfined")).good();
     place.write("queue", "35");
     until(&place, "cleaner", "four", |status| status["wanted"] == 4 && status["ready"] == 4);
     let why = place.mesh("why cleaner").good().stdout;
