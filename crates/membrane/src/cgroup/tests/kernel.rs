@@ -176,7 +176,11 @@ fn without_the_kernels_kill_they_are_frozen_first() {
         return;
     };
     let found = place::find(std::slice::from_ref(freezer), &folder_name(&ground.unique));
-    assert_eq!(found.budgets.kill, Hold::By(Version::V1));
+    if let Hold::Not(why) = &found.budgets.kill {
+        println!("SKIPPED: {why}");
+        assert!(!rustix::process::geteuid().is_root(), "{why}");
+        return;
+    }
     let only = Cgroups { folders: found.folders, budgets: found.budgets };
     let group = only.group("tree", &Limits::default()).unwrap();
     let mut tree = Actor::start("tree 100", &doors(&group), None);
