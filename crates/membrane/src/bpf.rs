@@ -4,7 +4,7 @@
 //! keeper:  Programs::load ─▶ attach(reach, group) ─ the group lives on with them ─▶ refused, counted, told
 //! mesh:    Watch::open(group) ─▶ counters            Tracer ─▶ exec, exit
 //! ```
-//! The programs are written in Rust ([`asm`]) and need no compiler on the node, no file and no kernel headers. They need
+//! The programs are written in Rust (`asm`) and need no compiler on the node, no file and no kernel headers. They need
 //! root (`CAP_BPF`, `CAP_NET_ADMIN`, `CAP_PERFMON`) and the v2 hierarchy of groups; what is missing is said.
 //!
 //! What they don't see: sockets without packets of the internet (local ones, netlink, vsock, packet sockets), which the
