@@ -1,10 +1,9 @@
 //! Spawn: from asking for a confined program to its running, and to its end, beside bubblewrap.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use agent::Profile;
+use agent::{Files, Profile};
 use anyhow::{Context as _, Result, bail};
 use membrane::bpf::Reach;
 use membrane::{Keeper, KeeperConfig, KeeperEvent, Limits, LogLimits, Program, Skin, Spawn};
@@ -86,13 +85,10 @@ async fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 fn skin(own: &std::path::Path) -> Result<Skin> {
     let text = Profile::text("default", own)?;
     let profile = Profile::read("default", &text)?;
-    let there = |paths: &[String]| -> Vec<PathBuf> {
-        paths.iter().map(PathBuf::from).filter(|path| path.exists()).collect()
-    };
     Ok(Skin {
-        run: there(&profile.files.run),
-        read: there(&profile.files.read),
-        write: there(&profile.files.write),
+        run: Files::there(&profile.files.run),
+        read: Files::there(&profile.files.read),
+        write: Files::there(&profile.files.write),
         own: vec![own.to_owned()],
         connect: Some(vec![1]),
         listen: vec![2],

@@ -28,6 +28,6 @@ pub use core::{
 };
 pub use planner::{Alive, Decided, Planner};
 pub use ports::Ports;
-pub use profile::{Profile, ProfileError};
+pub use profile::{Files, Profile, ProfileError};
 pub use retire::retire;
 pub use witness::Witness;

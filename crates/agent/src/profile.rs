@@ -5,7 +5,6 @@
 
 mod reach;
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -211,15 +210,6 @@ impl Confinement {
             Self::Unconfined => true,
             Self::Profile(profile) => profile.runs(program),
         }
-    }
-}
-
-impl fmt::Display for Confinement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unconfined => "UNCONFINED: it may do what this node's user may",
-            Self::Profile(_) => "confined",
-        })
     }
 }
 

@@ -3,10 +3,13 @@
 use std::future::Future;
 
 use mycelium::Paths;
-use mycelium::client::{Client, ClientError};
+use mycelium::client::{Client, ClientError, Lines};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::cli::Global;
 use crate::elsewhere::{self, Elsewhere};
+use crate::exit::Code;
 use crate::failure::Failure;
 use crate::out::Out;
 
@@ -80,6 +83,19 @@ impl Context {
                 Err(error) => Err(error.into()),
             }
         })
+    }
+
+    /// Prints what comes, as JSON or for people, until nothing more comes.
+    pub async fn print_each<T: Serialize + DeserializeOwned>(
+        &self,
+        mut lines: Lines<T>,
+        json: bool,
+        show: impl Fn(&T) -> Result<(), Failure>,
+    ) -> Result<Code, Failure> {
+        while let Some(line) = lines.next().await? {
+            if json { self.out.ndjson(&line)? } else { show(&line)? }
+        }
+        Ok(Code::Ok)
     }
 
     /// Runs a command's asynchronous part.

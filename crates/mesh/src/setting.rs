@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
+use fabric::{Kind, RecordName};
 use mycelium::api::{AppSettings, PlanAt, SettingsAt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use types::{AppName, SettingName};
@@ -49,7 +50,51 @@ pub struct Given {
     pub operator: Option<String>,
 }
 
+/// What `rm` takes.
+#[derive(Debug, clap::Args)]
+pub struct Removal {
+    /// Which
+    name: SettingName,
+    /// Even if an app's plan names it
+    #[arg(long)]
+    force: bool,
+    /// Sign with this key of yours, or key file, instead of the operator's
+    #[arg(long, value_name = "NAME|FILE")]
+    operator: Option<String>,
+}
+
+impl Removal {
+    /// Takes the record back.
+    pub fn run(&self, context: &Context, what: What) -> Result<(), Failure> {
+        let (name, kind) = (&self.name, what.kind());
+        let operator = Operator::open(context, self.operator.as_deref())?;
+        context.block_on(async {
+            let at = operator.client().settings().await?;
+            refuse_in_use(what, name, &at, self.force)?;
+            let said = operator.unsay(kind, &RecordName::of_setting(name)).await?;
+            let Some(receipt) = said else { return Err(no_such(what, name)) };
+            context.out.note(format_args!("the {} {name} is removed ({})", what.word(), receipt.safe));
+            Ok(())
+        })
+    }
+}
+
+/// There is none of that name.
+pub fn no_such(what: What, name: &SettingName) -> Failure {
+    let word = what.word();
+    Failure::new(format_args!("there is no {word} {name}"))
+        .hint(format_args!("`mesh {word} list` shows those there are; `mesh {word} set {name}` makes it"))
+}
+
 impl What {
+    /// The kind of its records.
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Secret => Kind::Secret,
+            Self::Config => Kind::Config,
+        }
+    }
+
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -208,7 +253,7 @@ pub fn users<'a>(what: What, name: &SettingName, at: &'a SettingsAt) -> Vec<&'a 
 }
 
 /// Refuses to remove what plans name.
-pub fn refuse_in_use(what: What, name: &SettingName, at: &SettingsAt, force: bool) -> Result<(), Failure> {
+fn refuse_in_use(what: What, name: &SettingName, at: &SettingsAt, force: bool) -> Result<(), Failure> {
     let users = users(what, name, at);
     if users.is_empty() || force {
         return Ok(());

@@ -7,7 +7,7 @@ use genome::Transport;
 use membrane::Skin;
 use membrane::bpf::Reach;
 
-use super::Confinement;
+use super::{Confinement, Files};
 
 /// What is known of one launch.
 pub(crate) struct Place<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct Place<'a> {
 /// What a workload may reach; `None` for all.
 pub(crate) fn skin(confinement: &Confinement, place: &Place) -> Option<Skin> {
     let Confinement::Profile(profile) = confinement else { return None };
-    let mut run = there(&profile.files.run);
+    let mut run = Files::there(&profile.files.run);
     run.push(place.dir.to_owned());
     if let Some(program) = place.interpreter {
         let known = run.iter().any(|folder| program.starts_with(folder));
@@ -50,8 +50,8 @@ pub(crate) fn skin(confinement: &Confinement, place: &Place) -> Option<Skin> {
     let tcp: Vec<_> = of(Transport::Tcp).chain(edge).collect();
     Some(Skin {
         run,
-        read: there(&profile.files.read),
-        write: there(&profile.files.write),
+        read: Files::there(&profile.files.read),
+        write: Files::there(&profile.files.write),
         own: place.data.map(Path::to_owned).into_iter().collect(),
         connect: Some(tcp.iter().map(|(_, port)| *port).collect()),
         reach: place.exact.then(|| Reach { tcp, udp: of(Transport::Udp).collect(), listen: listen.clone() }),
@@ -82,9 +82,12 @@ pub(crate) fn environment(
     all
 }
 
-/// Those that are on this machine.
-fn there(patterns: &[String]) -> Vec<PathBuf> {
-    patterns.iter().flat_map(|pattern| found(pattern)).filter(|path| path.exists()).collect()
+impl Files {
+    /// Those of a list that are on this machine.
+    #[must_use]
+    pub fn there(patterns: &[String]) -> Vec<PathBuf> {
+        patterns.iter().flat_map(|pattern| found(pattern)).filter(|path| path.exists()).collect()
+    }
 }
 
 fn found(pattern: &str) -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::Operator;
-use crate::setting::{self, Given, What};
+use crate::setting::{self, Given, Removal, What};
 use crate::table::Table;
 
 /// A record holds 64 KiB, and JSON makes a line end two bytes.
@@ -38,16 +38,7 @@ enum Action {
         name: SettingName,
     },
     /// Remove a config
-    Rm {
-        /// Which
-        name: SettingName,
-        /// Even if an app's plan names it
-        #[arg(long)]
-        force: bool,
-        /// Sign with this key of yours, or key file, instead of the operator's
-        #[arg(long, value_name = "NAME|FILE")]
-        operator: Option<String>,
-    },
+    Rm(Removal),
 }
 
 /// Runs it.
@@ -56,7 +47,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         Action::Set(set) => change(context, &set)?,
         Action::List { json } => list(context, json)?,
         Action::Show { name } => show(context, &name)?,
-        Action::Rm { name, force, operator } => remove(context, &name, force, operator.as_deref())?,
+        Action::Rm(removal) => removal.run(context, What::Config)?,
     }
     Ok(Code::Ok)
 }
@@ -136,7 +127,7 @@ fn show(context: &Context, name: &SettingName) -> Result<(), Failure> {
     let config: Option<Config> = at.value.and_then(|value| serde_json::from_value(value).ok());
     match config {
         Some(config) => context.out.raw(config.text.as_bytes()),
-        None => Err(no_such(name)),
+        None => Err(setting::no_such(What::Config, name)),
     }
 }
 
@@ -146,24 +137,7 @@ pub fn refuse_missing<'a>(
     mut names: impl Iterator<Item = &'a SettingName>,
 ) -> Result<(), Failure> {
     match names.find(|name| !at.configs.iter().any(|config| config.name == **name)) {
-        Some(name) => Err(no_such(name)),
+        Some(name) => Err(setting::no_such(What::Config, name)),
         None => Ok(()),
     }
-}
-
-fn no_such(name: &SettingName) -> Failure {
-    Failure::new(format_args!("there is no config {name}"))
-        .hint(format_args!("`mesh config list` shows those there are; `mesh config set {name}` makes it"))
-}
-
-fn remove(context: &Context, name: &SettingName, force: bool, key: Option<&str>) -> Result<(), Failure> {
-    let operator = Operator::open(context, key)?;
-    context.block_on(async {
-        let at = operator.client().settings().await?;
-        setting::refuse_in_use(What::Config, name, &at, force)?;
-        let said = operator.unsay(Kind::Config, &RecordName::of_setting(name)).await?;
-        let Some(receipt) = said else { return Err(no_such(name)) };
-        context.out.note(format_args!("the config {name} is removed ({})", receipt.safe));
-        Ok(())
-    })
 }

@@ -32,14 +32,9 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
     let query = EventQuery { since: args.since, tail: args.tail, follow: args.follow, app: args.app };
     context.block_on(async {
-        let mut events = client.events(&query).await?;
-        while let Some(event) = events.next().await? {
-            if args.json {
-                context.out.ndjson(&event)?;
-            } else {
-                context.out.line(view::event(&context.out, &event))?;
-            }
-        }
-        Ok(Code::Ok)
+        let events = client.events(&query).await?;
+        context
+            .print_each(events, args.json, |event| context.out.line(view::event(&context.out, event)))
+            .await
     })
 }

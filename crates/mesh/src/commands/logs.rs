@@ -35,15 +35,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
     let query = LogQuery { tail: args.tail, follow: args.follow, replica: args.replica, here: args.here };
     context.block_on(async {
-        let mut lines = client.logs(&args.app, &query).await?;
-        while let Some(line) = lines.next().await? {
-            if args.json {
-                context.out.ndjson(&line)?;
-            } else {
-                show(context, &line)?;
-            }
-        }
-        Ok(Code::Ok)
+        let lines = client.logs(&args.app, &query).await?;
+        context.print_each(lines, args.json, |line| show(context, line)).await
     })
 }
 

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::process;
 use crate::sealing::{self, Standing};
-use crate::setting::{self, Given, What};
+use crate::setting::{self, Given, Removal, What};
 use crate::table::Table;
 
 /// Keep values for replicas that only the nodes that may run them can open.
@@ -53,16 +53,7 @@ enum Action {
         operator: Option<String>,
     },
     /// Remove a secret
-    Rm {
-        /// Which
-        name: SettingName,
-        /// Even if an app's plan names it
-        #[arg(long)]
-        force: bool,
-        /// Sign with this key of yours, or key file, instead of the operator's
-        #[arg(long, value_name = "NAME|FILE")]
-        operator: Option<String>,
-    },
+    Rm(Removal),
 }
 
 /// Runs it.
@@ -72,7 +63,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         Action::Set { set, vault } => change(context, &set, vault)?,
         Action::List { json } => list(context, json)?,
         Action::Reseal { names, operator } => reseal(context, &names, operator.as_deref())?,
-        Action::Rm { name, force, operator } => remove(context, &name, force, operator.as_deref())?,
+        Action::Rm(removal) => removal.run(context, What::Secret)?,
     }
     Ok(Code::Ok)
 }
@@ -241,7 +232,7 @@ fn reseal(context: &Context, names: &[SettingName], key: Option<&str>) -> Result
     context.block_on(async {
         let at = operator.client().settings().await?;
         if let Some(name) = names.iter().find(|name| !at.secrets.iter().any(|secret| secret.name == **name)) {
-            return Err(no_such(name));
+            return Err(setting::no_such(What::Secret, name));
         }
         let asked = |secret: &&SecretInfo| names.is_empty() || names.contains(&secret.name);
         let mut all_current = true;
@@ -301,7 +292,7 @@ pub async fn ready(
 ) -> Result<(), Failure> {
     for name in names {
         let Some(secret) = at.secrets.iter().find(|secret| secret.name == *name) else {
-            return Err(no_such(name));
+            return Err(setting::no_such(What::Secret, name));
         };
         if !Standing::of(at, secret).lacking.is_empty() {
             Keepers::open(context)?.again(operator, at, name).await?;
@@ -309,21 +300,4 @@ pub async fn ready(
         }
     }
     Ok(())
-}
-
-fn no_such(name: &SettingName) -> Failure {
-    Failure::new(format_args!("there is no secret {name}"))
-        .hint(format_args!("`mesh secret list` shows those there are; `mesh secret set {name}` makes it"))
-}
-
-fn remove(context: &Context, name: &SettingName, force: bool, key: Option<&str>) -> Result<(), Failure> {
-    let operator = Operator::open(context, key)?;
-    context.block_on(async {
-        let at = operator.client().settings().await?;
-        setting::refuse_in_use(What::Secret, name, &at, force)?;
-        let said = operator.unsay(Kind::Secret, &RecordName::of_setting(name)).await?;
-        let Some(receipt) = said else { return Err(no_such(name)) };
-        context.out.note(format_args!("the secret {name} is removed ({})", receipt.safe));
-        Ok(())
-    })
 }

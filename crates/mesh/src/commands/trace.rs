@@ -29,15 +29,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let client = context.client()?;
     let query = TraceQuery { replica: args.replica, here: args.here };
     context.block_on(async {
-        let mut traces = client.trace(&args.app, &query).await?;
-        while let Some(trace) = traces.next().await? {
-            if args.json {
-                context.out.ndjson(&trace)?;
-            } else {
-                show(context, &trace)?;
-            }
-        }
-        Ok(Code::Ok)
+        let traces = client.trace(&args.app, &query).await?;
+        context.print_each(traces, args.json, |trace| show(context, trace)).await
     })
 }
 
