@@ -46,6 +46,8 @@ impl Member {
 pub(crate) struct Tree {
     /// Process 1 of its room, until it is reaped: the kernel ends everybody in the room with it.
     host: Option<i32>,
+    /// Whether it was started in a room: then nobody of it is outside.
+    room: bool,
     /// `NAME=value` in the environment of each of its processes.
     marker: String,
     /// The sessions its processes were seen in; the first is that of the main process.
@@ -66,7 +68,7 @@ pub(crate) struct Sight {
 impl Tree {
     /// The tree below the main process `main`, which was started in a session of its own, perhaps in a room.
     pub fn new(main: i32, host: Option<i32>, marker: String) -> Self {
-        Self { host, marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
+        Self { host, room: host.is_some(), marker, sessions: BTreeSet::from([main]), killed: BTreeSet::new() }
     }
 
     /// Process 1 of its room, unless it was reaped.
@@ -88,9 +90,17 @@ impl Tree {
         self.host = None;
     }
 
+    /// Whether nobody of it can be left: its room has ended, and nobody of a room is outside.
+    pub fn is_over(&self) -> bool {
+        self.room && self.host.is_none()
+    }
+
     /// Its living members. `main` is the main process unless it was reaped, `orphans` lists the keeper's
     /// children that are nobody's main process.
     pub fn look(&mut self, main: Option<i32>, orphans: impl Fn() -> Vec<i32>) -> Sight {
+        let room = self.room;
+        // Who loses its parent in a room becomes a child of the room's process 1.
+        let orphans = || if room { Vec::new() } else { orphans() };
         let mut before = orphans();
         for _ in 0..ROUNDS {
             let sight = self.look_once(main, before.clone());

@@ -117,12 +117,16 @@ fn kill_member(pid: i32, group: &Path) {
 
 /// Removes a group and those below it, as far as they are empty. Whether it is gone.
 pub(super) fn remove(group: &Path) -> bool {
-    for child in files::children(group) {
-        remove(&child);
-    }
     match fs::remove_dir(group) {
         Ok(()) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        // Most have none below them.
+        Err(_) => {
+            let children = files::children(group);
+            !children.is_empty()
+                && children.iter().filter(|child| !remove(child)).count() == 0
+                && fs::remove_dir(group).is_ok()
+        }
     }
 }
 

@@ -136,10 +136,20 @@ impl Server {
         if !due && (alive || !self.reaped) {
             return true;
         }
+        let main = replica.main();
+        if main.is_none() && replica.tree.is_over() {
+            self.finish(key);
+            return false;
+        }
+        // Whoever it has left in its room has nothing to wait for: the kernel ends them all, and tells us by process 1.
+        if main.is_none() && matches!(replica.order, Order::Run) && replica.tree.close() {
+            let give_up = now + KILL_PATIENCE;
+            replica.order = Order::Kill { unclear_until: now, again: now + LOOK_AGAIN, give_up };
+            return true;
+        }
         if replica.cull(due, now) {
             return true;
         }
-        let main = replica.main();
         let (mains, hosts) = (&self.mains, &self.hosts);
         let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
         let sight = replica.tree.look(main, orphans);
@@ -238,18 +248,18 @@ impl Server {
             log.finish(true, now(), &mut self.scratch);
             log.retry(now());
         }
-        if let Some(held) = replica.held.take() {
-            replica.oom = held.oom(replica.exit);
-            if held.group.is_populated() {
-                self.remnants.push((Remnant::Group(held), Instant::now()));
-            }
-        }
+        let held = replica.held.take();
+        replica.oom = held.as_ref().and_then(|held| held.oom(replica.exit));
         replica.pipes = [None, None];
         replica.ended = true;
         self.unwritten.remove(&key);
         if let Some(exit) = replica.exit {
             let event = Event::Exited { id: replica.id.clone(), exit, oom: replica.oom };
             self.announce(&Message { event: Some(event), ..Message::default() });
+        }
+        // Nobody waits for this.
+        if let Some(held) = held.filter(|held| !held.group.remove()) {
+            self.remnants.push((Remnant::Group(held), Instant::now()));
         }
     }
 

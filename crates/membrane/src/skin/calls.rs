@@ -5,11 +5,15 @@
 //! counters), into other processes (ptrace, their memory, their namespaces), the kernel's keys, and what has been the way
 //! out of sandboxes more often than it is needed: io_uring, userfaultfd, new namespaces.
 
+mod search;
+
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use libc::c_long;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    sock_filter,
 };
 
 /// The flags of `clone` that make a namespace.
@@ -30,9 +34,15 @@ const UDP: [i32; 2] = [0, libc::IPPROTO_UDP];
 const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 /// The filter; with `datagrams` for one whose reach names where to.
-pub(super) fn filter(datagrams: bool) -> Result<BpfProgram, String> {
-    let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
-        PLAIN.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
+pub(super) fn filter(datagrams: bool) -> Result<&'static [sock_filter], String> {
+    static FILTERS: [OnceLock<Result<BpfProgram, String>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let [without, with] = &FILTERS;
+    let filter = if datagrams { with } else { without };
+    filter.get_or_init(|| make(datagrams)).as_deref().map_err(Clone::clone)
+}
+
+fn make(datagrams: bool) -> Result<BpfProgram, String> {
+    let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = BTreeMap::new();
     let say = |error: seccompiler::BackendError| error.to_string();
     let none = SeccompCmpOp::MaskedEq(u64::from(NAMESPACES.cast_unsigned()));
     let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, none, 0).map_err(say)?;
@@ -45,7 +55,10 @@ pub(super) fn filter(datagrams: bool) -> Result<BpfProgram, String> {
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own]).map_err(say)?]);
     let arch = std::env::consts::ARCH.try_into().map_err(say)?;
     let absent = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
-    SeccompFilter::new(rules, absent, SeccompAction::Allow, arch).and_then(TryInto::try_into).map_err(say)
+    let filter = SeccompFilter::new(rules, absent, SeccompAction::Allow, arch);
+    let filter: BpfProgram = filter.and_then(TryInto::try_into).map_err(say)?;
+    let plain: Vec<_> = PLAIN.iter().chain(OLDER).copied().collect();
+    Ok(search::first(&plain, &filter))
 }
 
 /// The sockets that there are: TCP, whose ports the rules name, and the kernel's answers to "which addresses are there?".

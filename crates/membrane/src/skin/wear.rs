@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::ptr;
 
 use libc::{c_int, c_ulong};
-use seccompiler::{BpfProgram, sock_filter};
+use seccompiler::sock_filter;
 
 use super::files::Rules;
 use super::room::Room;
@@ -16,7 +16,7 @@ use super::room::Room;
 #[derive(Debug)]
 pub(crate) struct Grown {
     rules: Option<Rules>,
-    filter: BpfProgram,
+    filter: &'static [sock_filter],
     /// Where it lives.
     pub room: Option<Room>,
 }
@@ -52,13 +52,17 @@ const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 const NO_CAPABILITIES: [[u32; 3]; 2] = [[0; 3]; 2];
 
 impl Grown {
-    pub(super) const fn new(rules: Option<Rules>, filter: BpfProgram, room: Option<Room>) -> Self {
+    pub(super) const fn new(
+        rules: Option<Rules>,
+        filter: &'static [sock_filter],
+        room: Option<Room>,
+    ) -> Self {
         Self { rules, filter, room }
     }
 
     /// A room and nothing else, to try it.
     pub(super) const fn bare(room: Room) -> Self {
-        Self { rules: None, filter: Vec::new(), room: Some(room) }
+        Self { rules: None, filter: &[], room: Some(room) }
     }
 
     /// The rules' descriptor, which must stay open until they are worn.
