@@ -23,7 +23,7 @@ use crate::log::LogLimits;
 use crate::reactor;
 use crate::skin::{Bound, Skin};
 use crate::wire::{
-    Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, REACH, SpawnArgs, UpgradeArgs,
+    Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, REACH, RenewArgs, SpawnArgs, UpgradeArgs,
 };
 use driver::Driver;
 pub use error::KeeperError;
@@ -220,6 +220,30 @@ impl Keeper {
             (answer, _) => answer,
         };
         driver::parse(answer?.0)
+    }
+
+    /// Puts files in the place of those that a workload was spawned with, all at once, while it runs, hands `note` back
+    /// from now on, and sends the signal to its main process. When it is refused the files are as they were, but for a
+    /// machine that couldn't remove old ones.
+    pub async fn renew(
+        &self,
+        id: &str,
+        files: Vec<Bound>,
+        note: String,
+        signal: i32,
+    ) -> Result<(), KeeperError> {
+        let names = files.iter().map(|file| file.name.clone()).collect();
+        let args = json!(RenewArgs { id: id.to_owned(), files: names, note, signal });
+        let fds: Vec<OwnedFd> = files.into_iter().map(|file| file.content).collect();
+        let again = fds.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>();
+        let answer = match (self.call("renew", args.clone(), fds).await, again) {
+            (Err(KeeperError::Unsupported { .. }), Ok(fds)) => {
+                self.upgrade(&self.program).await?;
+                self.call("renew", args, fds).await
+            }
+            (answer, _) => answer,
+        };
+        answer.map(drop)
     }
 
     /// What a workload with limits uses.

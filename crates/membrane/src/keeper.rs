@@ -20,6 +20,7 @@ mod calls;
 mod client;
 mod detach;
 mod reach;
+mod renew;
 mod replica;
 mod server;
 mod settle;

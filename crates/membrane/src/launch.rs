@@ -196,12 +196,12 @@ impl Launch<'_> {
 }
 
 /// While this lives, no signal is taken: no handler may run in a child that shares our memory.
-struct Quiet {
+pub(crate) struct Quiet {
     before: libc::sigset_t,
 }
 
 impl Quiet {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         // SAFETY: both sets are written before they are read.
         unsafe {

@@ -62,6 +62,17 @@ fn children_by_parent(parent: i32) -> Vec<i32> {
     all().into_iter().filter(|pid| stat(*pid).is_some_and(|s| s.parent == parent)).collect()
 }
 
+/// Whether a process does something of its own at a signal: by a handler, or by asking for it while it is blocked.
+pub(crate) fn awaits(pid: i32, signal: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    };
+    let bit = u32::try_from(signal - 1).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0);
+    (set("SigCgt") | set("SigBlk")) & bit != 0
+}
+
 /// All processes there are.
 pub(crate) fn all() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
 pub(crate) use layers::Means;
-pub(crate) use room::{GUEST, Host, Room};
+pub(crate) use room::{GUEST, Host, Renewal, Room};
 pub(crate) use wear::{Grown, drop_capabilities};
 
 use crate::bpf::Reach;

@@ -111,6 +111,7 @@ pub(crate) enum Call {
     Forget(IdArgs),
     Usage(IdArgs),
     SetLimits(LimitsArgs),
+    Renew(RenewArgs),
     KeepSockets(NameArgs),
     Sockets(NameArgs),
     Shutdown,
@@ -133,6 +134,7 @@ impl Call {
             "forget" => Self::Forget(serde_json::from_value(args)?),
             "usage" => Self::Usage(serde_json::from_value(args)?),
             "set-limits" => Self::SetLimits(serde_json::from_value(args)?),
+            "renew" => Self::Renew(serde_json::from_value(args)?),
             "keep-sockets" => Self::KeepSockets(serde_json::from_value(args)?),
             "sockets" => Self::Sockets(serde_json::from_value(args)?),
             "shutdown" => Self::Shutdown,
@@ -208,6 +210,16 @@ pub(crate) struct SpawnArgs {
 pub(crate) struct LimitsArgs {
     pub id: String,
     pub budget: Limits,
+}
+
+/// `renew`: with one descriptor for each of `files`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RenewArgs {
+    pub id: String,
+    pub files: Vec<String>,
+    /// In place of that of `spawn`.
+    pub note: String,
+    pub signal: i32,
 }
 
 /// `stop`, `kill` (without grace), `forget`, `usage`.

@@ -35,6 +35,7 @@ impl Server {
             Ok(Call::Forget(args)) => self.forget(&args.id).map(done),
             Ok(Call::Usage(args)) => self.usage(&args.id),
             Ok(Call::SetLimits(args)) => self.set_limits(&args.id, args.budget).map(done),
+            Ok(Call::Renew(args)) => self.renew(args, frame.fds).map(done),
             Ok(Call::KeepSockets(args)) => self.keep_sockets(args.name, frame.fds).map(done),
             Ok(Call::Sockets(args)) => self.sockets(&args.name),
             Ok(Call::Shutdown) => {

@@ -72,6 +72,11 @@ impl Replica {
         self.exit.is_none().then_some(self.pid)
     }
 
+    /// Whether it runs, and is to.
+    pub fn runs(&self) -> bool {
+        self.exit.is_none() && matches!(self.order, Order::Run)
+    }
+
     /// As clients see it.
     pub fn report(&self) -> Process {
         Process {

@@ -22,7 +22,7 @@ use crate::wire::{Failure, FailureKind, Process, SpawnArgs};
 /// The longest id; it stands in each process' environment.
 const MAX_ID: usize = 512;
 /// The longest note; it stays in the keeper's memory.
-const MAX_NOTE: usize = 64 << 10;
+pub(super) const MAX_NOTE: usize = 64 << 10;
 
 impl Server {
     /// Starts a workload; on an error there is no process and nothing to clean up.

@@ -11,6 +11,7 @@
 mod act;
 mod layout;
 mod pause;
+mod renew;
 
 use std::ffi::{CString, c_int, c_void};
 use std::io;
@@ -25,12 +26,18 @@ use crate::clone::Birth;
 use crate::launch::{Launch, Program};
 use act::Thing;
 pub(super) use layout::{RUN, TMP};
+pub(crate) use renew::Renewal;
 
 /// The user and group that a workload finds itself to be.
 pub(crate) const GUEST: u32 = 1000;
-/// Users of rooms, as the machine sees them, begin here: above all that is given to people, services and containers. The
-/// number of its process 1 is added (at most 2^22), so no two that live are the same.
+/// Users of rooms, as the machine sees them, begin here: above all that is given to people, services and containers. What
+/// is added is the number of the room's user namespace, which no other has on the whole machine for as long as it lives: a
+/// process' number would be the same in two containers.
 const FIRST_USER: u32 = 0x7000_0000;
+/// The kernel numbers namespaces from here on (`PROC_DYNAMIC_FIRST`), the lowest free one each time.
+const FIRST_NAMESPACE: u64 = 0xF000_0000;
+/// So many it can give.
+const USERS: u32 = 0x1000_0000;
 /// All that a room has of its own.
 const NAMESPACES: c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -74,7 +81,7 @@ impl Means {
             let reaches = |line: &str| {
                 let mut numbers = line.split_ascii_whitespace().filter_map(|n| n.parse::<u64>().ok());
                 let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
-                let last = u64::from(FIRST_USER) + (1 << 22);
+                let last = u64::from(FIRST_USER) + u64::from(USERS);
                 first.zip(count).is_some_and(|(first, n)| first <= FIRST_USER.into() && first + n >= last)
             };
             Ok(map.lines().any(reaches))
@@ -162,11 +169,11 @@ impl Room {
 
     /// Says who is who in it.
     fn map(&self, pid: Pid) -> io::Result<()> {
-        let (of, pid) = (|what: &str| format!("/proc/{}/{what}", pid.as_raw_nonzero()), pid.as_raw_nonzero());
+        let of = |what: &str| format!("/proc/{}/{what}", pid.as_raw_nonzero());
         let (mut user, mut group) =
             (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         if self.own_user {
-            user = FIRST_USER + pid.get().cast_unsigned();
+            user = own_user(&of("ns/user"))?;
             group = user;
             for folder in &self.own {
                 let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
@@ -192,6 +199,15 @@ impl Room {
     pub(crate) fn step(&self, number: usize) -> String {
         act::step(&self.things, number)
     }
+}
+
+/// The user that is a room's alone, by its namespace.
+fn own_user(namespace: &str) -> io::Result<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = std::fs::metadata(namespace)?.ino().checked_sub(FIRST_NAMESPACE);
+    let number = number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number < USERS);
+    let unknown = || io::Error::other("its user namespace has a number of an unknown kind");
+    number.map(|number| FIRST_USER + number).ok_or_else(unknown)
 }
 
 impl Host {

@@ -151,6 +151,61 @@ async fn rooms_of_a_killed_keeper_are_closed() {
     client.end().await;
 }
 
+fn given(name: &str, text: &str) -> Bound {
+    let fd = rustix::fs::memfd_create("given", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&fd, text.as_bytes()).unwrap();
+    Bound { name: name.to_owned(), content: fd }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_files_take_the_place_of_those_it_was_given_while_it_runs() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    let mut told = nest.fifo("told");
+    let says = format!(
+        "echo $(cat /run/secrets/a /run/config/b/c) $(cd /run; find . -type f | sort) \
+        $(find /run ! -user guest) $(stat -c %a /run/secrets/a) $((echo x > /run/secrets/a) 2> /dev/null || echo fixed) > {}",
+        told.arg()
+    );
+    let text = format!("trap '{says}' HUP; {says}; while :; do sleep 1000 & wait; done");
+    let mut spawn = telling(script(&nest, "a", &text), &told);
+    spawn.files = vec![given("secrets/a", "one"), given("config/b/c", " two")];
+    spawn.note = "first".to_owned();
+    let process = client.keeper.spawn(spawn).await.unwrap();
+    assert_eq!(told.line().await, "one two ./config/b/c ./secrets/a 400 fixed");
+    let newer = |a: &str, c: &str| vec![given("secrets/a", a), given("config/b/c", c)];
+    let hup = rustix::process::Signal::HUP.as_raw();
+    client.keeper.renew("a", newer("three", " four"), "second".to_owned(), hup).await.unwrap();
+    assert_eq!(told.line().await, "three four ./config/b/c ./secrets/a 400 fixed");
+
+    // What can't be done changes nothing: other names, a signal that nobody waits for, an id that nobody has.
+    let other = vec![given("secrets/a", "x"), given("others/x", "x")];
+    let refused = client.keeper.renew("a", other, "x".to_owned(), hup).await.unwrap_err().to_string();
+    assert!(refused.contains("put them in their places"), "{refused}");
+    let usr1 = rustix::process::Signal::USR1.as_raw();
+    let refused = client.keeper.renew("a", newer("x", "x"), "x".to_owned(), usr1).await.unwrap_err();
+    assert!(refused.to_string().contains("doesn't handle SIGUSR1"), "{refused}");
+    for name in ["x", "../x", "/x/y", "secrets/../x", "secrets/", "a/b/c/d/e"] {
+        let refused =
+            client.keeper.renew("a", vec![given(name, "x")], "x".to_owned(), hup).await.unwrap_err();
+        assert!(refused.to_string().contains("can't be called"), "{name}: {refused}");
+    }
+    client.keeper.renew("b", newer("x", "x"), "x".to_owned(), hup).await.unwrap_err();
+
+    // A newer keeper, and a client that comes later, know of it and go on with it.
+    client.keeper.upgrade(HARNESS.as_ref()).await.unwrap();
+    let (later, found) = nest.attach().await;
+    assert_eq!((found[0].pid, found[0].note.as_str()), (process.pid, "second"));
+    later.keeper.renew("a", newer("five", " six"), "third".to_owned(), hup).await.unwrap();
+    assert_eq!(told.line().await, "five six ./config/b/c ./secrets/a 400 fixed");
+    let memory = std::fs::read_to_string(format!("/proc/{}/status", client.keeper.pid())).unwrap();
+    assert!(memory.contains("Threads:\t1\n"), "the child that renews shares the keeper's memory: {memory}");
+    client.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_given_to_it_alone_and_stand_nowhere_else() {
     if cannot() {
@@ -158,11 +213,6 @@ async fn files_are_given_to_it_alone_and_stand_nowhere_else() {
     }
     let nest = Nest::new();
     let (mut client, _) = nest.attach().await;
-    let given = |name: &str, text: &str| {
-        let fd = rustix::fs::memfd_create("given", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        rustix::io::write(&fd, text.as_bytes()).unwrap();
-        Bound { name: name.to_owned(), content: fd }
-    };
     let text = "cat /run/secrets/a /run/config/b/c; stat -c '%a %U' /run/secrets/a
         (echo x > /run/secrets/a) 2> /dev/null || echo fixed; (rm -f /run/secrets/a) 2> /dev/null || echo kept";
     let mut spawn = script(&nest, "a", text);

@@ -184,7 +184,7 @@ unsafe fn put(root: c_int, thing: &Thing) -> c_int {
 }
 
 /// A file that the guest may read and nobody else.
-unsafe fn copy(from: c_int, root: c_int, path: &CStr) -> c_int {
+pub(super) unsafe fn copy(from: c_int, root: c_int, path: &CStr) -> c_int {
     // SAFETY: as in `make`.
     unsafe {
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;
@@ -218,6 +218,23 @@ pub(super) fn take(path: &CStr) -> std::io::Result<OwnedFd> {
             fd if fd < 0 => Err(std::io::Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
         }
+    }
+}
+
+/// What is mounted there once more, mounted nowhere, and to be written to.
+pub(super) unsafe fn writable(path: &CStr) -> c_int {
+    let attributes =
+        libc::mount_attr { attr_set: 0, attr_clr: MOUNT_ATTR_RDONLY, propagation: 0, userns_fd: 0 };
+    // SAFETY: a path that ends with zero, and a structure of the size that is told.
+    unsafe {
+        let tree = open_tree(libc::AT_FDCWD, path, libc::O_CLOEXEC | OPEN_TREE_CLONE);
+        if tree < 0 {
+            return tree;
+        }
+        let (empty, size) = (c"".as_ptr(), size_of_val(&attributes));
+        let flags = libc::AT_EMPTY_PATH;
+        let done = libc::syscall(libc::SYS_mount_setattr, tree, empty, flags, &raw const attributes, size);
+        if done < 0 { -1 } else { tree }
     }
 }
 
