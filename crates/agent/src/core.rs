@@ -17,6 +17,7 @@ mod message;
 mod observe;
 mod publish;
 mod reconcile;
+mod renew;
 mod replica;
 mod rng;
 mod timing;
@@ -155,6 +156,7 @@ impl Core {
             Input::Unprepared(id, why) => self.unprepared(&id, why),
             Input::Spawned { id, pid, port } => self.spawned(&id, pid, port),
             Input::NotSpawned(id, why) => self.not_spawned(&id, why),
+            Input::Renewed(id, revision, result) => self.renewed(&id, revision, result),
             Input::Probed(id, result) => self.probed(&id, result),
             Input::Drained { replica, drain } => self.drained(&replica, drain),
             Input::Exited { id, exit, cause, last_line } => self.exited(&id, exit, cause, &last_line),

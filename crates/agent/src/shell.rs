@@ -9,6 +9,7 @@ mod keeping;
 mod launching;
 mod probing;
 mod records;
+mod renewing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -266,6 +267,7 @@ impl Shell {
         match action {
             Action::Prepare(id, wanted) => self.prepare(id, wanted),
             Action::Spawn(launch, wanted) => self.spawn(*launch, *wanted),
+            Action::Renew(launch, wanted) => self.renew(*launch, *wanted),
             Action::Probe(launch, pid, probe) => self.probe(*launch, pid, probe),
             Action::Drain(app, replica, drain) => self.drain(&app, replica, drain),
             Action::Stop(id, grace) => self.stop(&id, grace),

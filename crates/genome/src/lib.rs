@@ -41,7 +41,7 @@ pub use member::Member;
 pub use node::{Node, Pressure};
 pub use observed::{Failure, Observed};
 pub use operator::Operator;
-pub use plan::{Plan, Previous, Release, Revision, Rollout, Settings};
+pub use plan::{Plan, Previous, Release, Revision, Rollout, Settings, Signal};
 pub use policy::Policy;
 pub use reach::{Reach, Transport};
 pub use revoke::Revoke;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -102,6 +103,22 @@ pub struct Settings {
     /// Files in `/run/config`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<SettingName, u64>,
+    /// The signal by which a replica that runs is told that its files are newer ones; without it they come with a new
+    /// replica in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<Signal>,
+}
+
+/// A signal that programs take for "read your files again".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Signal {
+    /// SIGHUP.
+    Hup,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
 }
 
 /// The release before this one.
@@ -218,9 +235,21 @@ impl Release {
             text.extend(serde_json::to_vec(&(&self.profile, &self.reach)).expect("as above"));
         }
         if !self.settings.is_empty() {
-            text.extend(serde_json::to_vec(&self.settings).expect("as above"));
+            // How they come doesn't matter to what runs.
+            let settings = Settings { rotate: None, ..self.settings.clone() };
+            text.extend(serde_json::to_vec(&settings).expect("as above"));
         }
         Revision(Digest::of(&text).to_string()[..16].to_owned())
+    }
+
+    /// The same for all versions of its secrets and configs: a replica of a release becomes one of another with the same
+    /// body when it is given newer files.
+    #[must_use]
+    pub fn body(&self) -> Revision {
+        let mut any = self.clone();
+        let Settings { secrets, config, .. } = &mut any.settings;
+        secrets.values_mut().chain(config.values_mut()).for_each(|version| *version = 0);
+        any.revision()
     }
 
     fn validate(&self) -> Result<(), Invalid> {
@@ -248,7 +277,7 @@ impl Release {
 }
 
 impl Settings {
-    /// Whether there are none.
+    /// Whether there are no files.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty() && self.config.is_empty()
@@ -261,6 +290,37 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+impl Signal {
+    /// All there are.
+    const ALL: [Self; 3] = [Self::Hup, Self::Usr1, Self::Usr2];
+
+    /// Its name, without `SIG`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hup => "HUP",
+            Self::Usr1 => "USR1",
+            Self::Usr2 => "USR2",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIG{}", self.as_str())
+    }
+}
+
+impl FromStr for Signal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix("SIG").unwrap_or(text);
+        let known = Self::ALL.into_iter().find(|signal| signal.as_str() == name);
+        known.ok_or_else(|| format!("{text:?} is none of the signals HUP, USR1 and USR2"))
     }
 }
 

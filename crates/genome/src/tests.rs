@@ -56,6 +56,19 @@ fn what_replicas_read_is_part_of_what_they_run_and_of_no_plan_that_names_nothing
     let revisions: std::collections::BTreeSet<_> =
         [&base, &one, &two, &config].map(|plan| plan.release.revision()).into();
     assert_eq!(revisions.len(), 4);
+    // How newer values come changes nothing that runs; and the versions nothing of what a replica is besides.
+    let told = with(json!({ "secrets": { "db-password": 1 }, "rotate": "HUP" }));
+    assert_eq!(
+        (told.release.revision(), told.release.settings.rotate),
+        (one.release.revision(), Some(Signal::Hup))
+    );
+    assert_eq!(one.release.body(), two.release.body());
+    assert_ne!(one.release.body(), config.release.body());
+    assert_ne!(one.release.body(), base.release.body());
+    for name in ["HUP", "SIGUSR1", "USR2"] {
+        assert!(name.parse::<Signal>().is_ok());
+    }
+    assert!("TERM".parse::<Signal>().is_err() && "hup".parse::<Signal>().is_err());
     let many: BTreeMap<String, u64> = (0..33).map(|n| (format!("s{n}"), 1)).collect();
     assert_eq!(with(json!({ "secrets": many })).validate().unwrap_err().field, "secrets");
 }

@@ -1,9 +1,11 @@
 //! Which secrets and configs an app's next plan names, and that its nodes can open them.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
-use genome::Settings;
+use genome::{Settings, Signal};
 use mycelium::api::{AppSettings, SettingsAt};
+use serde::Deserialize;
 use types::{AppName, Digest, SettingName};
 
 use crate::commands::{config, secret};
@@ -26,9 +28,41 @@ pub struct Asked {
     /// Give it this config no more
     #[arg(long, value_name = "NAME")]
     pub drop_config: Vec<SettingName>,
+    /// How newer values reach replicas that run: `restart` replaces them; `signal` (SIGHUP), or `signal=USR1`, puts them
+    /// into their files and tells them [default: as it is, at first restart]
+    #[arg(long, value_name = "HOW")]
+    pub rotate: Option<Rotate>,
     /// Whether it is to have no other secrets, and no other configs, than these.
     #[arg(skip)]
     pub no_others: (bool, bool),
+}
+
+/// How newer values reach replicas that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rotate(Option<Signal>);
+
+impl FromStr for Rotate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "restart" => Ok(Self(None)),
+            None if text == "signal" => Ok(Self(Some(Signal::Hup))),
+            Some(("signal", name)) => name.parse().map(|signal| Self(Some(signal))),
+            _ => {
+                Err(format!("{text:?} is neither restart, signal nor signal=HUP, signal=USR1 or signal=USR2"))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Rotate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// What the next plan of an app names, given what its plan names now: what is there already as it is, what is new
@@ -48,6 +82,10 @@ pub async fn settings(
     let at = operator.client().settings().await?;
     let next = next(&current, asked, &at);
     config::refuse_missing(&at, next.config.keys())?;
+    if asked.rotate.is_some() && next.is_empty() {
+        return Err(Failure::usage(format_args!("rotate: {app} has neither a secret nor a config"))
+            .hint("name what it is to get: --secret NAME, --config NAME"));
+    }
     let names: BTreeSet<SettingName> = next.secrets.keys().cloned().collect();
     let planned = AppSettings {
         app_name: app.clone(),
@@ -80,6 +118,9 @@ fn next(current: &Settings, asked: &Asked, at: &SettingsAt) -> Settings {
         let version =
             at.configs.iter().find(|config| config.name == *name).map_or(0, |config| config.version);
         next.config.entry(name.clone()).or_insert(version);
+    }
+    if let Some(Rotate(signal)) = asked.rotate {
+        next.rotate = signal;
     }
     next
 }

@@ -7,7 +7,7 @@ use genome::{Constraint, Reach};
 use serde::Deserialize;
 use types::{AppName, SettingName};
 
-use crate::bind::Asked;
+use crate::bind::{Asked, Rotate};
 use crate::failure::Failure;
 use crate::listen::Listen;
 use crate::packing::Bill;
@@ -79,6 +79,8 @@ pub struct App {
     pub secrets: Option<Vec<SettingName>>,
     /// Configs it gets as /run/config/NAME; `mesh config set` makes them.
     pub config: Option<Vec<SettingName>>,
+    /// How newer values of these reach replicas that run: `restart`, `signal` (SIGHUP), `signal=USR1`, `signal=USR2`.
+    pub rotate: Option<Rotate>,
     /// How long a new replica is ready before an old one leaves.
     pub warmup: Option<Span>,
     /// How long a leaving replica may take.
@@ -182,6 +184,7 @@ impl App {
         Asked {
             secret: self.secrets.clone().unwrap_or_default(),
             config: self.config.clone().unwrap_or_default(),
+            rotate: self.rotate,
             no_others: (self.secrets.is_some(), self.config.is_some()),
             ..Asked::default()
         }

@@ -91,7 +91,7 @@ pub fn event(out: &Out, event: &Event) -> String {
         }
         EventKind::ProcessExit | EventKind::DrainStart => Paint::Yellow,
         EventKind::PlanReceived | EventKind::LaunchStart | EventKind::ReplicaStopped => Paint::Dim,
-        EventKind::SecretDelivered | EventKind::Mesh => Paint::Dim,
+        EventKind::SecretDelivered | EventKind::Renewed | EventKind::Mesh => Paint::Dim,
     };
     let node = event.node.as_ref().map(|n| format!("{n} ")).unwrap_or_default();
     let app = event.app.as_ref().map(|a| format!("{a} ")).unwrap_or_default();

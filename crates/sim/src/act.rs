@@ -106,6 +106,7 @@ impl World {
         match action {
             Action::Prepare(id, wanted) => self.prepare(node, id, &wanted),
             Action::Spawn(launch, _) => self.spawn(node, *launch),
+            Action::Renew(launch, wanted) => self.renew(node, *launch, &wanted),
             Action::Probe(launch, _, probe) => self.probe(node, &launch, probe),
             Action::Drain(_, replica, drain) => {
                 self.answer(node, 0..50, Input::Drained { replica, drain });
@@ -188,6 +189,21 @@ impl World {
             self.end_after(node, &id, wait, Exit::Code(1));
         }
         self.answer(node, 1..5, Input::Spawned { id, pid, port: PORT });
+    }
+
+    fn renew(&mut self, node: usize, launch: Launch, wanted: &Assignment) {
+        let (id, revision) = (launch.id, wanted.revision.clone());
+        let settings = wanted.release.settings.clone();
+        let process = self.nodes[node].keeper.processes.get_mut(&id).filter(|process| process.exit.is_none());
+        let given = match process {
+            Some(process) if self.rng.random_bool(0.95) => {
+                process.launch.revision.clone_from(&revision);
+                process.launch.settings.clone_from(&settings);
+                Ok(settings)
+            }
+            _ => Err(Unprepared::Refused("it handles no signal".into())),
+        };
+        self.answer(node, 1..20, Input::Renewed(id, revision, given));
     }
 
     fn probe(&mut self, node: usize, launch: &Launch, probe: Probe) {

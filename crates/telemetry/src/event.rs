@@ -55,6 +55,8 @@ pub enum EventKind {
     RolledBack,
     /// A replica was given a secret; the message says which version of which, and never what it is.
     SecretDelivered,
+    /// A replica that runs was given newer secrets or configs and told by a signal, or why it is replaced instead.
+    Renewed,
     /// The mesh on this machine started, stopped or was handed over.
     Mesh,
 }
@@ -76,6 +78,7 @@ impl EventKind {
             Self::ReachRefused => "reach-refused",
             Self::RolledBack => "rolled-back",
             Self::SecretDelivered => "secret-delivered",
+            Self::Renewed => "renewed",
             Self::Mesh => "mesh",
         }
     }

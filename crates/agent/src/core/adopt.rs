@@ -9,7 +9,7 @@ use types::{ReplicaName, Workload};
 use super::Core;
 use super::message::{Action, Adopted, Adoption, Launch, LaunchId, Probe};
 use super::observe::Reported;
-use super::replica::{Phase, Replica};
+use super::replica::{Phase, Renewal, Replica};
 
 impl Core {
     /// Takes over what runs as it is, without restarting anything. Also called when the keeper was lost:
@@ -97,6 +97,7 @@ impl Core {
             warm: warm && ready,
             drains: 0,
             announce_at: now,
+            renewal: Renewal::Idle,
             launch,
         };
         self.replicas.insert(name.clone(), replica);
@@ -138,6 +139,7 @@ impl Replica {
                 app: record.app_name.clone(),
                 slot: record.slot,
                 revision: record.revision.clone(),
+                body: None,
                 digest: record.digest,
                 version: record.version.clone(),
                 workload: Workload::Job,
@@ -165,6 +167,7 @@ impl Replica {
             warm: false,
             drains: 0,
             announce_at: now,
+            renewal: Renewal::Idle,
         }
     }
 }

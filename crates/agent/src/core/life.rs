@@ -296,7 +296,7 @@ impl Core {
     }
 
     /// The replica whose present launch this is, its app marked to be looked at.
-    fn current(&mut self, id: &LaunchId) -> Option<&mut Replica> {
+    pub(super) fn current(&mut self, id: &LaunchId) -> Option<&mut Replica> {
         let replica = self.replicas.get_mut(&id.replica).filter(|replica| replica.launch.id == *id)?;
         self.dirty.insert(replica.launch.app.clone());
         Some(replica)

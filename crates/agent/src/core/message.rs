@@ -40,6 +40,9 @@ pub struct Launch {
     pub slot: u32,
     /// What exactly it runs.
     pub revision: Revision,
+    /// The same for all versions of its secrets and configs; unknown of a process that an older agent launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Revision>,
     /// The spore.
     pub digest: Digest,
     /// The version the spore states; the plan's word until the spore is open.
@@ -193,6 +196,8 @@ pub enum Input {
     },
     /// The process could not be started.
     NotSpawned(LaunchId, NotSpawned),
+    /// A replica that runs reads newer secrets and configs, of these versions, and is of this revision by that; or why not.
+    Renewed(LaunchId, Revision, Result<Settings, Unprepared>),
     /// The answer to a probe: passed, or why it failed (or did not pass in time).
     Probed(LaunchId, Result<(), String>),
     /// The edge has no open request on the replica since the drain of this number began.
@@ -258,6 +263,8 @@ pub enum Action {
     Prepare(LaunchId, Box<Assignment>),
     /// Start what was prepared. Answered by `Spawned` or `NotSpawned`.
     Spawn(Box<Launch>, Box<Assignment>),
+    /// Give a process that runs the files of a newer release, and signal it. Answered by `Renewed`.
+    Renew(Box<Launch>, Box<Assignment>),
     /// Ask a process for its health. Answered by `Probed`.
     Probe(Box<Launch>, u32, Probe),
     /// Tell when the edge has no open request on the replica. Answered by `Drained`.

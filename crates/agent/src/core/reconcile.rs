@@ -7,7 +7,7 @@ use genome::Settings;
 use types::{AppName, ReplicaName, Workload};
 
 use super::message::{Action, Launch, LaunchId};
-use super::replica::{Drain, Phase, Replica, Then};
+use super::replica::{Drain, Phase, Renewal, Replica, Then};
 use super::{Core, Slot};
 
 impl Core {
@@ -42,6 +42,11 @@ impl Core {
             .filter(|replica| replica.launch.revision == wanted.revision && !replica.is_going())
             .max_by_key(|replica| (replica.rank(), replica.serial))
             .map(|replica| replica.launch.id.replica.clone());
+        if target.is_none()
+            && let Some(name) = self.renewable(&members, wanted)
+        {
+            return self.renew(&name, wanted);
+        }
         let others: Vec<ReplicaName> =
             members.into_iter().filter(|name| Some(name) != target.as_ref()).collect();
         if let Some(name) = &target {
@@ -177,6 +182,7 @@ impl Core {
             warm: false,
             drains: 0,
             announce_at: self.now.mono,
+            renewal: Renewal::Idle,
         };
         self.replicas.insert(name.clone(), replica);
         self.relaunch(&name, wanted);
@@ -202,6 +208,7 @@ impl Core {
         }
         replica.announce_at = self.now.mono + self.timing.announce;
         replica.phase = Phase::Preparing;
+        replica.renewal = Renewal::Idle;
         replica.began = false;
         replica.pid = None;
         let id = replica.launch.id.clone();
@@ -288,6 +295,7 @@ fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
         app: wanted.app.clone(),
         slot: wanted.slot,
         revision: wanted.revision.clone(),
+        body: Some(release.body()),
         digest: release.digest,
         version: release.version.clone(),
         workload: release.workload,

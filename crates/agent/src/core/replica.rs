@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use genome::{Endpoint, Exit, ReplicaState};
+use genome::{Endpoint, Exit, ReplicaState, Revision};
 use types::{NodeName, Timestamp};
 
 use super::message::{Launch, Now};
@@ -37,6 +37,20 @@ pub(super) struct Replica {
     pub drains: u32,
     /// A launch that is under way at this time has its record say where it is.
     pub announce_at: Duration,
+    pub renewal: Renewal,
+}
+
+/// Where a replica is on its way to newer files, beside its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// Nowhere.
+    Idle,
+    /// The shell sees to it.
+    Asked,
+    /// What it needs isn't there; looked for again then.
+    Waits { until: Duration },
+    /// It can't become this release, and is replaced.
+    Impossible(Revision),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +156,13 @@ impl Replica {
         match &self.phase {
             Phase::Prepared | Phase::Spawning => announce,
             Phase::Probing { settled } => announce.into_iter().chain(*settled).min(),
-            Phase::Ready { next_probe, .. } => next_probe.iter().copied().chain(self.warm_at()).min(),
+            Phase::Ready { next_probe, .. } => {
+                let renewal = match self.renewal {
+                    Renewal::Waits { until } => Some(until),
+                    _ => None,
+                };
+                next_probe.iter().copied().chain(self.warm_at()).chain(renewal).min()
+            }
             Phase::Draining(drain) => Some(drain.ends_at()),
             Phase::Terminating { insist_at, .. } => Some(*insist_at),
             Phase::Backoff { until } | Phase::Missing { until } => Some(*until),

@@ -40,7 +40,8 @@ fn what_is_new_is_named_in_the_version_there_is_and_what_was_named_stays() {
 
 #[test]
 fn a_list_in_a_mesh_toml_is_the_whole_list() {
-    let current = Settings { secrets: [(name("a"), 2)].into(), config: [(name("features"), 1)].into() };
+    let current =
+        Settings { secrets: [(name("a"), 2)].into(), config: [(name("features"), 1)].into(), rotate: None };
     let asked = Asked { secret: names(&["b"]), no_others: (true, false), ..Asked::default() };
     let next = next(&current, &asked, &at());
     assert_eq!((next.secrets, next.config), ([(name("b"), 9)].into(), current.config));

@@ -30,7 +30,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Set a secret from a file or standard input; replicas that read it are replaced one by one
+    /// Set a secret from a file or standard input; replicas that read it are replaced one by one, or told by a
+    /// signal where their plan says so
     Set {
         #[command(flatten)]
         set: Given,

@@ -17,6 +17,7 @@ mod publish;
 mod reference;
 mod release;
 mod repo;
+mod rotate;
 mod run;
 mod scaling;
 mod secret;

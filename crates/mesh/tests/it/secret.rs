@@ -36,7 +36,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 
 impl Place {
     /// A line whose standard input is this.
-    fn piped(&self, line: &str, input: &[u8]) -> Ran {
+    pub fn piped(&self, line: &str, input: &[u8]) -> Ran {
         let file = self.root().join("piped");
         std::fs::write(&file, input).unwrap();
         let stdin = Stdio::from(std::fs::File::open(&file).unwrap());
@@ -46,7 +46,7 @@ impl Place {
 
     /// Whether this machine can give files to a replica; said where not.
     #[expect(clippy::print_stderr, reason = "a test that was skipped says so")]
-    fn gives(&self) -> bool {
+    pub fn gives(&self) -> bool {
         let mut look = std::process::Command::new("unshare");
         let able = look.args(["-Urpfm", "true"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
         if !able {
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-fn digest(value: &[u8]) -> String {
+pub fn digest(value: &[u8]) -> String {
     types::Digest::of(value).to_string()[..16].to_owned()
 }
 
@@ -169,7 +169,7 @@ fn a_node_that_came_later_starts_nothing_until_it_is_sealed_to() {
 }
 
 /// What is looked for, in the forms in which it could stand somewhere.
-fn forms(canary: &str) -> Vec<Vec<u8>> {
+pub fn forms(canary: &str) -> Vec<Vec<u8>> {
     let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
     vec![canary.into(), hex.into(), base64(canary.as_bytes()).into()]
 }
@@ -184,12 +184,12 @@ fn base64(bytes: &[u8]) -> String {
     letters.collect()
 }
 
-fn holds(bytes: &[u8], forms: &[Vec<u8>]) -> bool {
+pub fn holds(bytes: &[u8], forms: &[Vec<u8>]) -> bool {
     forms.iter().any(|form| bytes.windows(form.len()).any(|window| window == form))
 }
 
 /// Every file below a folder.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => files(&entry.path(), found),
@@ -218,7 +218,7 @@ fn memory(pid: u64) -> Vec<u8> {
 
 /// Where the canary is: environments and command lines of all processes, all files of this place and of what is in
 /// memory for all, what the mesh answers, and the memory of the daemon and of the keeper.
-fn hits(place: &Place, forms: &[Vec<u8>]) -> Vec<String> {
+pub fn hits(place: &Place, forms: &[Vec<u8>]) -> Vec<String> {
     let mut paths = Vec::new();
     [place.root(), Path::new("/dev/shm")].into_iter().for_each(|folder| files(folder, &mut paths));
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {

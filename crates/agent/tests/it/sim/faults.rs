@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent::{Adoption, Input, LaunchId};
-use genome::{Budget, Exit, Plan, Release};
-use types::{AppName, Digest, NodeName, Nutrients, Workload};
+use genome::{Budget, Exit, Plan, Release, Signal};
+use types::{AppName, Digest, NodeName, Nutrients, SettingName, Workload};
 
 use super::mesh::{Event, Mesh};
 use super::node::Nature;
@@ -16,6 +16,8 @@ pub const END_OF_FAULTS: Duration = Duration::from_secs(60);
 pub enum Fault {
     Deploy(AppName),
     Publish(Box<Plan>),
+    /// Newer values of what it reads, which it is told by a signal.
+    Rotate(AppName),
     Remove(AppName),
     Budget(AppName),
     KillReplica,
@@ -49,7 +51,7 @@ impl Mesh {
     fn any_fault(&mut self) -> Fault {
         let nodes: Vec<NodeName> = self.nodes.keys().cloned().collect();
         let (app, node) = (self.chance.pick(&self.apps).clone(), self.chance.pick(&nodes).clone());
-        match self.chance.below(18) {
+        match self.chance.below(20) {
             0..=4 => Fault::Deploy(app),
             5 => Fault::Remove(app),
             6 => Fault::Budget(app),
@@ -59,7 +61,8 @@ impl Mesh {
             12 => Fault::LoseKeeper(node),
             13 => Fault::LoseSpore,
             14 | 15 => Fault::Drain(node),
-            16 => Fault::Trust(self.chance.one_in(2)),
+            16 | 17 => Fault::Rotate(app),
+            18 => Fault::Trust(self.chance.one_in(2)),
             _ => Fault::SlowDrains(self.chance.one_in(2)),
         }
     }
@@ -67,6 +70,7 @@ impl Mesh {
     pub fn fault(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
             Fault::Deploy(app) => self.deploy(&app),
+            Fault::Rotate(app) => self.rotate(&app),
             Fault::Publish(plan) => {
                 self.fabric.publish(*plan);
                 self.stir();
@@ -121,6 +125,16 @@ impl Mesh {
             Fault::Quiet => self.quiet(),
         }
         Ok(())
+    }
+
+    fn rotate(&mut self, app: &AppName) {
+        let Some((_, mut plan)) = self.fabric.plans.get(app).cloned() else { return };
+        let settings = &mut plan.release.settings;
+        settings.rotate = Some(Signal::Hup);
+        *settings.config.entry(SettingName::new("features").unwrap()).or_default() += 1;
+        self.tell(|| format!("{app} is to read newer files: {}", plan.release.revision()));
+        self.fabric.publish(plan);
+        self.stir();
     }
 
     fn release(&mut self, nature: Nature) -> Release {

@@ -236,6 +236,7 @@ impl Mesh {
         match action {
             Action::Prepare(id, wanted) => self.prepare(name, id, &wanted),
             Action::Spawn(launch, _) => self.spawn(name, *launch)?,
+            Action::Renew(launch, wanted) => self.renew(name, &launch.id, &wanted),
             Action::Probe(launch, _, probe) => self.probe(name, &launch, probe),
             Action::Drain(_, replica, drain) => {
                 let now = self.now;
@@ -339,6 +340,21 @@ impl Mesh {
         let pid = self.begin(name, &id);
         self.reply(name, delay, Input::Spawned { id, pid, port: 20_000 });
         Ok(())
+    }
+
+    fn renew(&mut self, name: &NodeName, id: &LaunchId, wanted: &Assignment) {
+        let (delay, able) = (self.chance.millis(1, 30), self.quiet || !self.chance.one_in(10));
+        let settings = wanted.release.settings.clone();
+        let process = self.node(name).processes.get_mut(id).filter(|process| process.exit.is_none() && able);
+        let given = match process {
+            Some(process) => {
+                process.launch.revision.clone_from(&wanted.revision);
+                process.launch.settings.clone_from(&settings);
+                Ok(settings)
+            }
+            None => Err(Unprepared::Refused("it handles no signal".into())),
+        };
+        self.reply(name, delay, Input::Renewed(id.clone(), wanted.revision.clone(), given));
     }
 
     /// The keeper starts what it was asked for; what the release is like decides how it ends.
@@ -469,6 +485,7 @@ fn short(action: &Action) -> String {
     match action {
         Action::Prepare(id, wanted) => format!("Prepare {id:?} {}", wanted.release.version),
         Action::Spawn(launch, _) => format!("Spawn {:?} slot {}", launch.id, launch.slot),
+        Action::Renew(launch, wanted) => format!("Renew {:?} {}", launch.id, wanted.revision),
         Action::Probe(launch, _, probe) => format!("Probe {:?} {probe:?}", launch.id),
         other => format!("{other:?}"),
     }
