@@ -290,6 +290,16 @@ unsafe fn expose() -> bool {
     }
 }
 
+/// Has it leave no core: a byte is too little for a file, and the sign to the kernel to feed no handler either, which it
+/// would with 0 (`core(5)`). Where no more than 0 may be had, it is that.
+unsafe fn no_core() -> bool {
+    [1, 0].into_iter().any(|bytes| {
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        // SAFETY: a system call on a value that lives here.
+        unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) == 0 }
+    })
+}
+
 /// Returns only on failure: the number of the step, with `errno` set.
 ///
 /// # Safety
@@ -298,10 +308,9 @@ unsafe fn expose() -> bool {
 unsafe fn become_program(plan: &Plan) -> c_int {
     // SAFETY: system calls on values that the caller vouches for; none allocates or takes a lock.
     unsafe {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         if libc::setsid() < 0
             || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.nofile) < 0
-            || libc::setrlimit(libc::RLIMIT_CORE, &raw const none) < 0
+            || !no_core()
             || plan.host < 0 && !join(plan)
         {
             return 1;

@@ -66,6 +66,25 @@ async fn gives_a_workload_clean_surroundings() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaves_no_core_to_a_file_or_a_handler() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
+    let most = if limit == Some(0) && !rustix::process::geteuid().is_root() { 0 } else { 1 };
+    let line = format!("Max core file size {most} {most} bytes\n");
+    let text = "echo $(grep '^Max core' /proc/self/limits); kill -SEGV $$";
+    client.keeper.spawn(nest.shell("bare", text)).await.unwrap();
+    assert_eq!(client.exit_of("bare").await, Exit::Signal(libc::SIGSEGV));
+    assert_eq!(nest.stdout("bare"), line);
+    if !crate::skin::cannot() {
+        client.keeper.spawn(crate::room::script(&nest, "room", text)).await.unwrap();
+        assert_eq!(client.exit_of("room").await, Exit::Signal(libc::SIGSEGV));
+        assert_eq!(nest.stdout("room"), line);
+    }
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn executes_the_very_file_that_was_opened() {
     let nest = Nest::new();
     let (mut client, _) = nest.attach().await;
