@@ -11,6 +11,7 @@
 //! | `replica` | one workload: its state and its way to the end |
 //! | `spawn` | starting one |
 //! | `budget` | what one may use |
+//! | `pace` | how fast its output is read |
 //! | `settle` | reaping, deadlines, trees that must end |
 //! | `client`, `calls` | connections, and what is asked over them |
 //! | `upgrade` | becoming a newer program without losing anything |
@@ -19,6 +20,7 @@ mod budget;
 mod calls;
 mod client;
 mod detach;
+mod pace;
 mod reach;
 mod renew;
 mod replica;

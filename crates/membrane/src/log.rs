@@ -12,7 +12,8 @@
 //!
 //! that is a time in UTC with milliseconds (24 bytes), a space, the stream (3 bytes; `---` is the
 //! keeper speaking), a space or `+`, the text, a newline. The keeper is the only writer; readers need
-//! no word with it. A file that can't be written makes lines dropped and counted, never a workload wait.
+//! no word with it. A file that can't be written makes lines dropped and counted, never a workload wait; whoever writes
+//! faster than [`LogLimits::rate`] waits, and loses nothing.
 
 mod files;
 mod follow;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much of a replica's output is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LogLimits {
     /// The size at which a file is put aside.
     pub file_bytes: u64,
@@ -36,11 +38,13 @@ pub struct LogLimits {
     pub files: u32,
     /// The length at which a line is cut into several records.
     pub line_bytes: u32,
+    /// How many bytes of log a second are written in the long run, with what stands before each line.
+    pub rate: u64,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { file_bytes: 2 << 20, files: 5, line_bytes: 16 << 10 }
+        Self { file_bytes: 2 << 20, files: 5, line_bytes: 16 << 10, rate: 8 << 20 }
     }
 }
 
@@ -53,6 +57,7 @@ impl LogLimits {
             line_bytes,
             file_bytes: self.file_bytes.clamp(2 * u64::from(line_bytes), 1 << 40),
             files: self.files.clamp(1, 100),
+            rate: self.rate.clamp(1 << 10, 1 << 40),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use types::Timestamp;
 
 use super::budget::Held;
+use super::pace::Pace;
 use crate::exit::{Exit, OutOfMemory};
 use crate::log::{LogStream, LogWriter};
 use crate::tree::{Member, Tree};
@@ -33,6 +34,8 @@ pub(super) struct Replica {
     pub pipes: [Option<OwnedFd>; 2],
     /// Its log, until it ended.
     pub log: Option<LogWriter>,
+    /// How fast that may grow.
+    pub pace: Pace,
     pub order: Order,
     /// How the main process ended, once it was reaped.
     pub exit: Option<Exit>,

@@ -65,6 +65,8 @@ pub(super) struct Server {
     /// Replicas whose log could not be written, and when to try again.
     pub unwritten: BTreeSet<Key>,
     pub log_retry: Option<Instant>,
+    /// Replicas whose output came too fast, and from when on it is read again.
+    pub paused: BTreeMap<Key, Instant>,
     pub sockets: BTreeMap<String, Vec<OwnedFd>>,
     pub idle_until: Option<Instant>,
     pub leaving: Option<Leaving>,
@@ -159,6 +161,7 @@ impl Server {
             remnants: Vec::new(),
             unwritten: BTreeSet::new(),
             log_retry: None,
+            paused: BTreeMap::new(),
             sockets: BTreeMap::new(),
             idle_until: None,
             leaving: None,
@@ -227,12 +230,36 @@ impl Server {
             }
         };
         if let Some(log) = &mut replica.log {
-            log.write(STREAMS[stream], &self.buffer[..count], now(), &mut self.scratch);
+            let made = log.write(STREAMS[stream], &self.buffer[..count], now(), &mut self.scratch);
             if log.dropped().is_some() && self.unwritten.insert(key) {
                 self.log_retry.get_or_insert(Instant::now() + LOG_RETRY);
             }
+            if let Some(until) = replica.pace.spend(made, Instant::now())
+                && self.paused.insert(key, until).is_none()
+            {
+                // Not to be read is not enough: of an end that was closed we would hear all the same, again and again.
+                for pipe in replica.pipes.iter().flatten() {
+                    let _ = epoll::delete(&self.epoll, pipe);
+                }
+            }
         }
         count
+    }
+
+    /// Goes on with output that came too fast.
+    pub fn read_on(&mut self, at: Instant) {
+        let due: Vec<Key> =
+            self.paused.iter().filter(|(_, until)| **until <= at).map(|(key, _)| *key).collect();
+        for key in due {
+            self.paused.remove(&key);
+            let pipes = self.replicas.get(&key).map(|replica| replica.pipes.each_ref());
+            for (stream, pipe) in pipes.iter().flatten().enumerate() {
+                if let Some(Err(error)) = pipe.as_ref().map(|pipe| self.watch_pipe(pipe.as_fd(), key, stream))
+                {
+                    detach::say(&format!("can't read on: {error}"));
+                }
+            }
+        }
     }
 
     /// What a workload that ended has left in its pipes.
@@ -282,6 +309,7 @@ impl Server {
             .chain(leaving)
             .chain(self.idle_until)
             .chain(self.log_retry)
+            .chain(self.paused.values().copied())
             .chain(self.deaf_until)
             .min()?;
         Timespec::try_from(next.saturating_duration_since(Instant::now())).ok()

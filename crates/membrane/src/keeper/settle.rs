@@ -125,6 +125,7 @@ impl Server {
         self.settle_leaving(now);
         self.listen_again(now);
         self.retry_logs(now);
+        self.read_on(now);
         self.note_idle(now);
     }
 
@@ -253,6 +254,7 @@ impl Server {
         replica.pipes = [None, None];
         replica.ended = true;
         self.unwritten.remove(&key);
+        self.paused.remove(&key);
         if let Some(exit) = replica.exit {
             let event = Event::Exited { id: replica.id.clone(), exit, oom: replica.oom };
             self.announce(&Message { event: Some(event), ..Message::default() });

@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 
+use super::pace::Pace;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
 use crate::launch::{Failed, Launch, Program, Started, Step};
@@ -81,6 +83,7 @@ impl Server {
             tree: Tree::new(pid.as_raw_nonzero().get(), host.map(|host| host.as_raw_nonzero().get()), marker),
             held,
             pipes: [Some(stdout), Some(stderr)],
+            pace: Pace::new(log.limits().rate, Instant::now()),
             log: Some(log),
             order: Order::Run,
             exit: None,

@@ -23,6 +23,7 @@ use types::Timestamp;
 
 use super::budget::{Held, SavedHeld};
 use super::client::Client;
+use super::pace::Pace;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
 use super::settle::kill_from;
@@ -200,6 +201,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         note: saved.note,
         held,
         pipes,
+        pace: Pace::new(log.as_ref().map_or(0, |log| log.limits().rate), now),
         log,
         order,
         exit: saved.exit,

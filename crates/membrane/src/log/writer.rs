@@ -61,11 +61,11 @@ impl LogWriter {
         }
     }
 
-    /// Takes in what was read from one stream. `scratch` is lent, for its capacity.
-    pub fn write(&mut self, stream: LogStream, chunk: &[u8], now: Timestamp, scratch: &mut Vec<u8>) {
+    /// Takes in what was read from one stream; how many bytes of log it made. `scratch` is lent, for its capacity.
+    pub fn write(&mut self, stream: LogStream, chunk: &[u8], now: Timestamp, scratch: &mut Vec<u8>) -> usize {
         let stamp = record::stamp(now);
         let mut held = std::mem::take(self.held(stream));
-        let mut batch = Batch { out: scratch, records: 0 };
+        let mut batch = Batch::new(scratch);
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
             let (text, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
             self.line(stream, &mut held, text, ended, &stamp, now, &mut batch);
@@ -75,13 +75,14 @@ impl LogWriter {
         }
         *self.held(stream) = held;
         self.flush(&mut batch, now);
+        batch.made
     }
 
     /// Writes the lines whose newline has not come; as ended lines at the end of the workload, else
     /// as lines that go on.
     pub fn finish(&mut self, ended: bool, now: Timestamp, scratch: &mut Vec<u8>) {
         let stamp = record::stamp(now);
-        let mut batch = Batch { out: scratch, records: 0 };
+        let mut batch = Batch::new(scratch);
         for stream in [LogStream::Stdout, LogStream::Stderr] {
             let held = std::mem::take(self.held(stream));
             if !held.is_empty() {
@@ -176,6 +177,7 @@ impl LogWriter {
     fn flush(&mut self, batch: &mut Batch<'_>, now: Timestamp) {
         if !batch.out.is_empty() {
             self.store(batch.out, batch.records, now);
+            batch.made += batch.out.len();
             batch.out.clear();
             batch.records = 0;
         }
@@ -259,6 +261,14 @@ impl LogWriter {
 struct Batch<'a> {
     out: &'a mut Vec<u8>,
     records: u64,
+    /// How many bytes went there.
+    made: usize,
+}
+
+impl<'a> Batch<'a> {
+    const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, records: 0, made: 0 }
+    }
 }
 
 impl Dropped {

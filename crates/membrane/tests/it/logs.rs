@@ -26,7 +26,7 @@ async fn last_words_are_in_the_log_before_the_exit_is_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_without_end_costs_no_memory() {
     let mut nest = Nest::new();
-    nest.limits = LogLimits { file_bytes: 1 << 20, files: 3, line_bytes: 16 << 10 };
+    nest.limits = LogLimits { file_bytes: 1 << 20, files: 3, line_bytes: 16 << 10, rate: 1 << 40 };
     let (mut client, _) = nest.attach().await;
     let resident = || {
         let text = std::fs::read_to_string(format!("/proc/{}/status", client.keeper.pid())).unwrap();
@@ -54,7 +54,7 @@ async fn a_line_without_end_costs_no_memory() {
 async fn a_follower_misses_nothing_across_rotations() {
     let mut nest = Nest::new();
     // every 1000 lines or so; all files together hold all of it
-    nest.limits = LogLimits { file_bytes: 40_000, files: 100, line_bytes: 64 };
+    nest.limits = LogLimits { file_bytes: 40_000, files: 100, line_bytes: 64, ..LogLimits::default() };
     let (mut client, _) = nest.attach().await;
     let mut follow = Follow::new().unwrap();
     let mut go = BTreeMap::from(["a", "b"].map(|id| (id.to_owned(), nest.fifo(&format!("go-{id}")))));
@@ -103,6 +103,34 @@ async fn a_follower_misses_nothing_across_rotations() {
         let exit = client.event().await;
         assert!(matches!(exit, membrane::KeeperEvent::Exited { exit: Exit::Code(0), .. }), "{id}: {exit:?}");
     }
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_read_at_its_rate_and_all_of_it_and_delays_nobody() {
+    let mut nest = Nest::new();
+    nest.limits = LogLimits { rate: 1 << 20, ..LogLimits::default() };
+    let (mut client, _) = nest.attach().await;
+    let mut done = nest.fifo("done");
+    // Of newlines, so that the log of it is far longer.
+    let script = format!(
+        "head -c 200000 /dev/zero | tr '\\0' '\\n'; echo end; echo x > {}; exec sleep 1000",
+        done.arg()
+    );
+    let began = std::time::Instant::now();
+    client.keeper.spawn(nest.shell("flood", &script)).await.unwrap();
+    let text = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i; done";
+    client.keeper.spawn(nest.shell("other", text)).await.unwrap();
+    assert_eq!(client.exit_of("other").await, Exit::Code(0));
+    assert!(nest.stdout("other").ends_with("99\n100\n"));
+    done.line().await;
+    // 200,000 records of 30 bytes at 1 MiB/s, less the burst and what stands in the pipe at the end
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(2), "{took:?}");
+    client.keeper.upgrade(HARNESS.as_ref()).await.unwrap();
+    client.keeper.kill("flood").await.unwrap();
+    assert_eq!(client.exit_of("flood").await, Exit::Signal(9));
+    assert_eq!(nest.stdout("flood").lines().count(), 200_001);
     client.end().await;
 }
 

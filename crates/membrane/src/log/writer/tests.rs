@@ -8,7 +8,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn limits(file_bytes: u64, files: u32, line_bytes: u32) -> LogLimits {
-    LogLimits { file_bytes, files, line_bytes }
+    LogLimits { file_bytes, files, line_bytes, ..LogLimits::default() }
 }
 
 /// The lines of one stream, put together again.
