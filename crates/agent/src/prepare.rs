@@ -230,10 +230,10 @@ fn matches(manifest: &Manifest, wanted: &Assignment) -> Result<(), Unprepared> {
     if !release.version.is_empty() && manifest.version != release.version {
         return differs("version", &release.version, &manifest.version);
     }
-    if manifest.nutrients != release.nutrients {
+    if manifest.nutrients.planned() != release.nutrients {
         let text =
             |needs: types::Nutrients| format!("{} cpu_milli, {} memory_mb", needs.cpu_milli, needs.memory_mb);
-        return differs("nutrients", &text(release.nutrients), &text(manifest.nutrients));
+        return differs("nutrients", &text(release.nutrients), &text(manifest.nutrients.planned()));
     }
     Ok(())
 }

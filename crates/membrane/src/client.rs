@@ -198,7 +198,7 @@ impl Keeper {
             cwd: spawn.cwd,
             logs: spawn.logs,
             note: spawn.note,
-            limits: self.limits,
+            limits: self.limits.keeping(spawn.limits.map_or(0, |limits| limits.log_bytes)),
             skin: spawn.skin,
             files: spawn.files.iter().map(|file| file.name.clone()).collect(),
             budget: spawn.limits,

@@ -20,8 +20,8 @@ use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 use crate::clone::Birth;
 use crate::skin::{Grown, Host};
 
-/// How many descriptors a workload may open unless it raises its own limit (or the hard one is lower):
-/// more than a server needs, less than what makes programs that walk all of them slow.
+/// How many descriptors a workload may open that says nothing, unless there are fewer to give: more than a server needs,
+/// less than what makes programs that walk all of them slow.
 const NOFILE: u64 = 65_536;
 /// Where the executable stands while it is executed; a script finds itself there, at `/dev/fd/3`.
 const PROGRAM_FD: c_int = 3;
@@ -55,6 +55,8 @@ pub(crate) struct Launch<'a> {
     pub group: Option<BorrowedFd<'a>>,
     /// Files that a process joins a v1 cgroup by, when it writes `0` to them.
     pub joins: &'a [BorrowedFd<'a>],
+    /// How many descriptors it may open; 0 for as many as is usual.
+    pub open_files: u32,
 }
 
 /// What was started: two children of the caller.
@@ -124,8 +126,10 @@ struct Plan {
 impl Launch<'_> {
     /// Starts it. On an error there is no process.
     pub fn start(&self) -> Result<Started, Failed> {
-        let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
-        let hard = maximum.unwrap_or(libc::RLIM_INFINITY);
+        let open_files = match self.open_files {
+            0 => most_files().min(NOFILE),
+            asked => asked.into(),
+        };
         let mut plan = Plan {
             program: if let Program::Descriptor(fd) = &self.program { fd.as_raw_fd() } else { -1 },
             script: matches!(&self.program, Program::Descriptor(fd) if is_script(*fd)),
@@ -134,7 +138,7 @@ impl Launch<'_> {
             envp: pointers(&self.envp),
             cwd: self.cwd.as_ptr(),
             stdio: self.stdio.map(|fd| fd.as_raw_fd()),
-            nofile: libc::rlimit { rlim_cur: hard.min(NOFILE), rlim_max: hard },
+            nofile: libc::rlimit { rlim_cur: open_files, rlim_max: open_files },
             skin: self.skin.map_or(ptr::null(), ptr::from_ref),
             joins: self.joins.iter().map(AsRawFd::as_raw_fd).collect(),
             spared: std::fs::read(OOM_SCORE).is_ok_and(|score| score.starts_with(b"-")),
@@ -217,6 +221,12 @@ impl Drop for Quiet {
         // SAFETY: puts back what stood there.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
     }
+}
+
+/// How many descriptors this process may give another.
+pub(crate) fn most_files() -> u64 {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
+    maximum.unwrap_or(libc::RLIM_INFINITY)
 }
 
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
@@ -308,11 +318,7 @@ unsafe fn no_core() -> bool {
 unsafe fn become_program(plan: &Plan) -> c_int {
     // SAFETY: system calls on values that the caller vouches for; none allocates or takes a lock.
     unsafe {
-        if libc::setsid() < 0
-            || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.nofile) < 0
-            || !no_core()
-            || plan.host < 0 && !join(plan)
-        {
+        if libc::setsid() < 0 || !no_core() || plan.host < 0 && !join(plan) {
             return 1;
         }
         if plan.spared && !expose() {
@@ -335,6 +341,10 @@ unsafe fn become_program(plan: &Plan) -> c_int {
         }
         if skin.is_some_and(|skin| !skin.wear(rules)) {
             return 3;
+        }
+        // Only now: until here descriptors of the keeper's count, and more are opened.
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.nofile) < 0 {
+            return 1;
         }
         let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
         if plan.program >= 0 {

@@ -49,6 +49,14 @@ impl Default for LogLimits {
 }
 
 impl LogLimits {
+    /// The same where so many bytes are kept; 0 changes nothing.
+    pub(crate) fn keeping(self, bytes: u64) -> Self {
+        match bytes {
+            0 => self,
+            bytes => Self { file_bytes: bytes / u64::from(self.files.max(1)), ..self }.clamped(),
+        }
+    }
+
     /// The limits with each one in the range the writer can keep.
     #[must_use]
     pub fn clamped(self) -> Self {

@@ -55,7 +55,7 @@ pub async fn send(client: &Client, path: &Path, settings: Settings) -> Result<Wi
         digest: stored.digest,
         version: manifest.version,
         workload: manifest.workload,
-        nutrients: manifest.nutrients,
+        nutrients: manifest.nutrients.planned(),
         p99_budget_ms: manifest.slo.p99_budget_ms,
         is_routed: manifest.provides.iter().any(|what| *what != spore::Provides::Tcp),
         metric: manifest.scale,

@@ -23,7 +23,7 @@ pub fn of_spore(info: &SporeInfo, settings: Settings) -> Result<Wish, Failure> {
         digest: info.digest,
         version: manifest.version,
         workload: manifest.workload,
-        nutrients: manifest.nutrients,
+        nutrients: manifest.nutrients.planned(),
         p99_budget_ms: manifest.slo.p99_budget_ms,
         is_routed: manifest.provides.iter().any(|what| *what != spore::Provides::Tcp),
         metric: manifest.scale,

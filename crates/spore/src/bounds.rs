@@ -28,3 +28,13 @@ pub const MAX_MILLIS: u64 = 3_600_000;
 pub const MAX_CPU_MILLI: u64 = 1_024_000;
 /// The most MiB of memory one replica may ask for: 16 TiB.
 pub const MAX_MEMORY_MB: u64 = 16 << 20;
+/// The most processes and threads one replica may ask for: what Linux has numbers for.
+pub const MAX_PIDS: u32 = 1 << 22;
+/// The fewest open files that a program can be started with.
+pub const MIN_OPEN_FILES: u32 = 16;
+/// The most open files one replica may ask for: what Linux gives by default (`fs.nr_open`).
+pub const MAX_OPEN_FILES: u32 = 1 << 20;
+/// The largest share of the disks (`io.weight` of `cgroups(7)`).
+pub const MAX_IO_WEIGHT: u32 = 10_000;
+/// The most MiB of log one replica may have kept: 10 GiB.
+pub const MAX_LOG_MB: u32 = 10 << 10;

@@ -28,7 +28,7 @@ pub use error::{PackError, SporeError};
 pub use extract::Extracted;
 pub use hash::digest_of;
 pub use identity::{Identity, identity};
-pub use manifest::{Health, Kind, Manifest, ManifestError, Provides, Security, Slo};
+pub use manifest::{Health, Kind, Manifest, ManifestError, Needs, Provides, Security, Slo};
 pub use open::{Spore, open};
 pub use pack::{Packed, Source, pack};
 pub use schema::schema;

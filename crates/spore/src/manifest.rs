@@ -12,9 +12,9 @@ use schemars::JsonSchema;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-use types::{AppName, Digest, Metric, Nutrients, PublicKey, Signature, Timestamp, Workload};
+use types::{AppName, Digest, Metric, PublicKey, Signature, Timestamp, Workload};
 
-pub use parts::{Health, Kind, Provides, Security, Slo};
+pub use parts::{Health, Kind, Needs, Provides, Security, Slo};
 
 use crate::bounds::MAX_MANIFEST_BYTES;
 
@@ -37,7 +37,7 @@ pub struct Manifest {
     /// What it offers on its port; nothing for a worker or a job.
     pub provides: Vec<Provides>,
     /// What one replica needs.
-    pub nutrients: Nutrients,
+    pub nutrients: Needs,
     /// What it promises.
     pub slo: Slo,
     /// What it exposes of its load, by which the number of its replicas follows its work. A worker or a job that has

@@ -97,7 +97,7 @@ impl Template {
     /// What one replica needs.
     #[must_use]
     pub const fn nutrients(&self) -> Nutrients {
-        self.shape.nutrients
+        self.shape.nutrients.planned()
     }
 
     /// What runs the program when it isn't native.

@@ -204,11 +204,11 @@ async fn an_agent_stops_even_when_its_keeper_is_lost_for_good() {
 async fn a_script_runs_by_its_interpreter() {
     let rig = Rig::new(1).await;
     let script = rig.dir.path().join("script");
-    std::fs::write(&script, "echo \"$MESH_APP $1\"\nexit 0\n").unwrap();
+    std::fs::write(&script, "echo \"$MESH_APP $1 $(ulimit -Hn)\"\nexit 0\n").unwrap();
     let document = serde_json::json!({
         "kind": "Spore", "name": "script", "version": "v1", "command": "script.sh", "args": ["one"],
         "env": {}, "provides": [], "workload": "job", "interpreter": "sh -eu",
-        "nutrients": { "cpu_milli": 1, "memory_mb": 64 }, "slo": { "p99_budget_ms": 300 },
+        "nutrients": { "cpu_milli": 1, "memory_mb": 64, "open_files": 77 }, "slo": { "p99_budget_ms": 300 },
         "security": { "lsm_profile": "default", "read_only_fs": false },
     });
     let keys = soul::KeyStore::open(&rig.dir.path().join("keys")).unwrap();
@@ -218,7 +218,7 @@ async fn a_script_runs_by_its_interpreter() {
     rig.plan("script", &release, 1);
     let done = rig.sees("script", ReplicaState::Completed).await;
     let logs = rig.dir.path().join("logs/node-1").join(done.replica.as_str());
-    assert_eq!(membrane::tail(&logs, 1).unwrap()[0].text, "script one");
+    assert_eq!(membrane::tail(&logs, 1).unwrap()[0].text, "script one 77");
     rig.stop().await;
 }
 

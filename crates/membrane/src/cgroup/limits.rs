@@ -29,6 +29,11 @@ pub struct Limits {
     pub pids: u32,
     /// Its share of the disks, 1 to 10,000 as `io.weight`; 0 is the kernel's default, 100.
     pub io_weight: u16,
+    /// Files and sockets that each of its processes may have open, from its start on, as `RLIMIT_NOFILE`; 0 for 65,536, or
+    /// as many as there are to give.
+    pub open_files: u32,
+    /// Bytes of its output that are kept, from its start on; 0 for as many as of any.
+    pub log_bytes: u64,
 }
 
 /// One file to write.

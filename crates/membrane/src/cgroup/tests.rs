@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn any_limits_are_within_what_the_kernel_takes(cpu_milli: u32, cpu_max_milli: u32, memory: u64, pids: u32, io_weight: u16) {
-        let limits = Limits { cpu_milli, cpu_max_milli, memory, pids, io_weight };
+        let limits = Limits { cpu_milli, cpu_max_milli, memory, pids, io_weight, ..Limits::default() };
         let number = |version, controller, file| -> i64 {
             let settings = limits.settings(version, controller);
             settings.iter().find(|s| s.file == file).unwrap().value.trim_start_matches("default ").parse().unwrap()

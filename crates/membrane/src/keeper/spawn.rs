@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::pace::Pace;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
-use crate::launch::{Failed, Launch, Program, Started, Step};
+use crate::launch::{Failed, Launch, Program, Started, Step, most_files};
 use crate::log::LogWriter;
 use crate::marker;
 use crate::skin::{Bound, Grown, Means};
@@ -29,8 +29,7 @@ pub(super) const MAX_NOTE: usize = 64 << 10;
 impl Server {
     /// Starts a workload; on an error there is no process and nothing to clean up.
     pub fn spawn(&mut self, args: SpawnArgs, mut fds: Vec<OwnedFd>) -> Result<Process, Failure> {
-        check(&args, &fds)?;
-        self.is_free(&args.id)?;
+        self.check(&args, &fds)?;
         let failed = |what: &str, error: &io::Error| Failure {
             kind: FailureKind::Launch,
             text: format!("run {}: {what}{error}", args.program.display()),
@@ -62,6 +61,7 @@ impl Server {
             skin: skin.as_ref(),
             group,
             joins: &joins,
+            open_files: open_files(&args)?,
         };
         let key = self.next_replica;
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
@@ -99,12 +99,13 @@ impl Server {
         Ok(process)
     }
 
-    fn is_free(&self, id: &str) -> Result<(), Failure> {
+    fn check(&self, args: &SpawnArgs, fds: &[OwnedFd]) -> Result<(), Failure> {
+        check(args, fds)?;
         if self.leaving.is_some() {
             return Err(refused("the keeper is ending".to_owned()));
         }
-        if self.ids.contains_key(id) {
-            return Err(Failure { kind: FailureKind::Exists, text: format!("{id} exists already") });
+        if self.ids.contains_key(&args.id) {
+            return Err(Failure { kind: FailureKind::Exists, text: format!("{} exists already", args.id) });
         }
         Ok(())
     }
@@ -119,6 +120,20 @@ impl Server {
         let grown = skin.grow(bound, self.means.get_or_insert_with(Means::find));
         grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
     }
+}
+
+/// How many descriptors it asks for, if there are as many.
+fn open_files(args: &SpawnArgs) -> Result<u32, Failure> {
+    let asked = args.budget.map_or(0, |limits| limits.open_files);
+    let most = most_files();
+    if u64::from(asked) > most {
+        let text = format!(
+            "limit {}: it asks for {asked} open files, and this node can give {most} (ulimit -Hn; LimitNOFILE= of its unit)",
+            args.program.display()
+        );
+        return Err(refused(text));
+    }
+    Ok(asked)
 }
 
 /// What was started is not to be.

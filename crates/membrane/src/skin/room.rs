@@ -107,6 +107,7 @@ impl Means {
             skin: Some(&Grown::bare(room)),
             group: None,
             joins: &[],
+            open_files: 0,
         };
         let started = launch.start().map_err(|failure| io::Error::other(failure.to_string()))?;
         let ended = rustix::process::waitpid(Some(started.pid), WaitOptions::empty());

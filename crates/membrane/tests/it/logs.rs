@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use membrane::{Exit, Follow, LogLimits, LogStream, Program};
+use membrane::{Exit, Follow, Limits, LogLimits, LogStream, Program, Spawn};
 
 use crate::support::{HARNESS, Nest};
 
@@ -47,6 +47,25 @@ async fn a_line_without_end_costs_no_memory() {
     let lines = membrane::tail(&dir, 10).unwrap();
     assert!(lines[..9].iter().all(|line| line.more && line.text.len() == 16 << 10));
     assert!(!lines[9].more);
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_as_much_of_a_log_as_its_limits_say() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    for (id, log_bytes, least, most) in
+        [("usual", 0, 2_000_000, 10 << 20), ("little", 1 << 20, 800_000, 1 << 20)]
+    {
+        let program = Program::Path(HARNESS.into());
+        let spawn = nest.spawn(id, program, &["shout", "1000000"]);
+        let limits = Some(Limits { log_bytes, ..Limits::default() });
+        client.keeper.spawn(Spawn { limits, ..spawn }).await.unwrap();
+        assert_eq!(client.exit_of(id).await, Exit::Code(0));
+        let files = std::fs::read_dir(nest.path("logs").join(id)).unwrap();
+        let kept: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!((least..=most).contains(&kept), "{id}: {kept}");
+    }
     client.end().await;
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use membrane::{Exit, KeeperError, LogStream, Program, Spawn};
+use membrane::{Exit, KeeperError, Limits, LogStream, Program, Spawn};
 
 use crate::support::{Nest, write_file};
 
@@ -81,6 +81,32 @@ async fn leaves_no_core_to_a_file_or_a_handler() {
         assert_eq!(client.exit_of("room").await, Exit::Signal(libc::SIGSEGV));
         assert_eq!(nest.stdout("room"), line);
     }
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opens_no_more_files_than_it_may() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    // As a program that raises its own limit does: there is no more to be had.
+    let text = "ulimit -Sn; ulimit -Hn; ulimit -n 1000 2> /dev/null || echo no more
+        for i in 1 2 3 4 5 6 7 8 9; do eval \"exec 1$i< /dev/null\" || exit 3; done";
+    let asking = |files, spawn: Spawn| Spawn {
+        limits: Some(Limits { open_files: files, ..spawn.limits.unwrap_or_default() }),
+        ..spawn
+    };
+    let mut spawns = vec![nest.spawn("bare", Program::Path("/bin/bash".into()), &["-c", text])];
+    if !crate::skin::cannot() {
+        spawns.push(crate::room::script(&nest, "room", text));
+    }
+    for spawn in spawns {
+        let id = spawn.id.clone();
+        client.keeper.spawn(asking(16, spawn)).await.unwrap();
+        assert_eq!(client.exit_of(&id).await, Exit::Code(3));
+        assert_eq!(nest.stdout(&id), "16\n16\nno more\n");
+    }
+    let error = client.keeper.spawn(asking(u32::MAX, nest.shell("greedy", "exit 0"))).await.unwrap_err();
+    assert!(error.to_string().contains("asks for 4294967295 open files, and this node can give"), "{error}");
     client.end().await;
 }
 

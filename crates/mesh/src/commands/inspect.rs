@@ -53,10 +53,7 @@ fn describe(manifest: &Manifest, bytes: u64, trusted: bool, attested: &Attestati
             list(manifest.interpreter.iter().chain([&manifest.command]).chain(&manifest.args).cloned()),
         ),
         ("env", list(manifest.env.iter().map(|(name, value)| format!("{name}={value}")))),
-        (
-            "nutrients",
-            format!("{} mCPU, {} MiB a replica", manifest.nutrients.cpu_milli, manifest.nutrients.memory_mb),
-        ),
+        ("nutrients", text_of_nutrients(manifest)),
         ("security", text_of_security(manifest)),
         ("binary", manifest.binary_sha256.to_string()),
         ("created", manifest.created_at.to_string()),
@@ -69,6 +66,18 @@ fn describe(manifest: &Manifest, bytes: u64, trusted: bool, attested: &Attestati
     }
     let shown = rows.into_iter().filter(|(_, value)| !value.is_empty());
     shown.map(|(field, value)| format!("{field:<11}{value}")).collect::<Vec<_>>().join("\n")
+}
+
+fn text_of_nutrients(manifest: &Manifest) -> String {
+    let needs = &manifest.nutrients;
+    let most = [
+        needs.pids.map(|pids| format!("{pids} processes")),
+        needs.open_files.map(|files| format!("{files} open files")),
+        needs.io_weight.map(|weight| format!("I/O weight {weight}")),
+        needs.log_mb.map(|log| format!("{log} MiB of log")),
+    ];
+    let all = [format!("{} mCPU", needs.cpu_milli), format!("{} MiB", needs.memory_mb)];
+    format!("{} a replica", all.into_iter().chain(most.into_iter().flatten()).collect::<Vec<_>>().join(", "))
 }
 
 fn text_of_security(manifest: &Manifest) -> String {

@@ -5,9 +5,10 @@ use std::fmt::Display;
 
 use types::Workload;
 
-use super::{Manifest, ManifestError};
+use super::{Manifest, ManifestError, Needs};
 use crate::bounds::{
-    MAX_ARGS, MAX_CPU_MILLI, MAX_ENV, MAX_FILES, MAX_MEMORY_MB, MAX_MILLIS, MAX_NAME_BYTES, MAX_VALUE_BYTES,
+    MAX_ARGS, MAX_CPU_MILLI, MAX_ENV, MAX_FILES, MAX_IO_WEIGHT, MAX_LOG_MB, MAX_MEMORY_MB, MAX_MILLIS,
+    MAX_NAME_BYTES, MAX_OPEN_FILES, MAX_PIDS, MAX_VALUE_BYTES, MIN_OPEN_FILES,
 };
 use crate::path::{ancestors, component_problem, path_problem};
 
@@ -71,6 +72,21 @@ fn process(manifest: &Manifest) -> Result<(), ManifestError> {
 fn resources(manifest: &Manifest) -> Result<(), ManifestError> {
     within("nutrients.cpu_milli", manifest.nutrients.cpu_milli, MAX_CPU_MILLI)?;
     within("nutrients.memory_mb", manifest.nutrients.memory_mb, MAX_MEMORY_MB)?;
+    let Needs { pids, open_files, io_weight, log_mb, .. } = manifest.nutrients;
+    let bounds = [
+        ("pids", pids, 1, MAX_PIDS),
+        ("open_files", open_files, MIN_OPEN_FILES, MAX_OPEN_FILES),
+        ("io_weight", io_weight.map(u32::from), 1, MAX_IO_WEIGHT),
+        ("log_mb", log_mb, 1, MAX_LOG_MB),
+    ];
+    for (field, number, least, most) in bounds {
+        if let Some(number) = number.filter(|number| !(least..=most).contains(number)) {
+            return Err(refused(
+                format_args!("nutrients.{field}"),
+                format_args!("{number} is not between {least} and {most}"),
+            ));
+        }
+    }
     within("slo.p99_budget_ms", manifest.slo.p99_budget_ms, MAX_MILLIS)?;
     if let Some((field, problem)) = manifest.scale.as_ref().and_then(types::Metric::problem) {
         return Err(refused(format_args!("scale.{field}"), problem));

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use types::Nutrients;
 
 /// What the document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,35 @@ pub enum Provides {
     H2c,
     /// Bytes over TCP.
     Tcp,
+}
+
+/// What one replica needs, and how much it may use of what isn't planned with; what is left out has the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Needs {
+    /// Thousandths of one CPU.
+    pub cpu_milli: u64,
+    /// Memory in MiB.
+    pub memory_mb: u64,
+    /// The most processes and threads at once (1,024).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    /// The most files and sockets that one of its processes has open (65,536).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u32>,
+    /// Its share of the disks when others want them too, 1 to 10,000 (100).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_weight: Option<u16>,
+    /// How much of its output is kept, in MiB (10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_mb: Option<u32>,
+}
+
+impl Needs {
+    /// What a plan reckons with.
+    #[must_use]
+    pub const fn planned(&self) -> Nutrients {
+        Nutrients { cpu_milli: self.cpu_milli, memory_mb: self.memory_mb }
+    }
 }
 
 /// Service level objectives.

@@ -19,6 +19,18 @@ fn what_is_left_out_is_written_out() {
 }
 
 #[test]
+fn what_a_replica_may_use_is_said_or_left_to_the_node() {
+    let plain = template(SMALL);
+    assert_eq!(plain.document()["nutrients"], json!({ "cpu_milli": 100, "memory_mb": 64 }));
+    let said = SMALL.replace('}', r#","nutrients":{"cpu_milli":1,"memory_mb":2,"pids":3,"open_files":16}}"#);
+    let needs = template(&said).shape.nutrients;
+    assert_eq!(
+        (needs.pids, needs.open_files, needs.io_weight, needs.log_mb),
+        (Some(3), Some(16), None, None)
+    );
+}
+
+#[test]
 fn integrity_fields_of_a_template_do_not_count() {
     let with = SMALL
         .replace('}', r#","binary_sha256":"<hex>","signature":"<base64>","public_key":"","created_at":1}"#);

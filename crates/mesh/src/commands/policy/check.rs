@@ -90,7 +90,7 @@ fn asked(
             digest,
             version: manifest.version.clone(),
             workload: manifest.workload,
-            nutrients: manifest.nutrients,
+            nutrients: manifest.nutrients.planned(),
             port: 0,
             env: manifest.env.clone(),
             restart: 0,
