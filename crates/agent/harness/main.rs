@@ -16,6 +16,9 @@ fn main() -> ExitCode {
         [_, "work"] => loop {
             std::thread::park();
         },
+        [_, "spin"] => loop {
+            std::hint::spin_loop();
+        },
         [_, "exit"] => ExitCode::from(number::<u8>("STATUS").unwrap_or(0)),
         _ => ExitCode::from(64),
     }

@@ -11,11 +11,12 @@ use membrane::{KeeperConfig, KeeperError, Layers};
 use repo::Repo;
 use soul::{Custodian, TrustStore};
 use telemetry::Event;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use types::{AppName, Digest, NodeName, ReplicaName, Signer, Timestamp};
 
 use crate::core::Timing;
+use crate::sample::Samples;
 use crate::shell::{Command, Shell};
 use crate::{Admission, Planner, Ports, Witness};
 
@@ -115,6 +116,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct AgentHandle {
     commands: mpsc::UnboundedSender<Command>,
+    samples: watch::Receiver<Arc<Samples>>,
     task: JoinHandle<()>,
 }
 
@@ -133,8 +135,9 @@ impl Agent {
     pub async fn start(self) -> Result<AgentHandle, StartError> {
         let (commands, receiver) = mpsc::unbounded_channel();
         let shell = Shell::start(self.config, self.deps).await?;
+        let samples = shell.samples_of();
         let task = tokio::spawn(shell.run(receiver));
-        Ok(AgentHandle { commands, task })
+        Ok(AgentHandle { commands, samples, task })
     }
 }
 
@@ -168,6 +171,12 @@ impl AgentHandle {
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Arrivals(self.commands.downgrade())
+    }
+
+    /// What the replicas of this node use, each second or so while there are any: the last reading, for whoever asks.
+    #[must_use]
+    pub fn samples(&self) -> watch::Receiver<Arc<Samples>> {
+        self.samples.clone()
     }
 
     /// Resolves when the agent has ended without being asked to: it failed, and its node is looked after by nobody.

@@ -134,6 +134,13 @@ impl Core {
         self.replicas.keys()
     }
 
+    /// The replicas that have a process: what was launched, the process, whether it serves, and since when.
+    pub fn running(&self) -> impl Iterator<Item = (&Launch, u32, bool, Option<Duration>)> {
+        let alive = self.replicas.values().filter(|replica| replica.is_alive());
+        alive
+            .filter_map(|replica| Some((&replica.launch, replica.pid?, replica.is_ready(), replica.ready_at)))
+    }
+
     /// Whether a replica would run if somebody else were trusted, a secret were another, or the node were.
     #[must_use]
     pub fn waits_for_trust(&self) -> bool {

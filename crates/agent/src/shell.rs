@@ -10,12 +10,13 @@ mod launching;
 mod probing;
 mod records;
 mod renewing;
+mod sampling;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use membrane::{Events, Keeper, KeeperEvent, Process};
+use membrane::{Events, Keeper, KeeperError, KeeperEvent, Process, Used};
 use telemetry::EventKind;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -25,6 +26,7 @@ use types::{Digest, PublicKey, ReplicaName};
 use crate::agent::{Config, Deps, StartError};
 use crate::core::{Action, Core, Input, LaunchId, NotSpawned, Now, World};
 use crate::prepare::Prepared;
+use crate::sample::Samples;
 
 /// How often the trust store is looked at while a replica waits for its publisher to be trusted.
 const TRUST_EVERY: Duration = Duration::from_secs(1);
@@ -43,6 +45,8 @@ enum Report {
     Prepared(LaunchId, Box<Prepared>),
     /// The process, and which connection to a keeper brought it forth.
     Spawned(LaunchId, Process, u16, u64),
+    /// What the replicas use.
+    Used(Result<Vec<Used>, KeeperError>),
 }
 
 /// A connection to a keeper, and its number.
@@ -101,6 +105,12 @@ pub(crate) struct Shell {
     trust_at: Instant,
     /// What the core was last told; nothing before it was told that nothing is wanted.
     world: Option<World>,
+    /// Who hears what replicas use.
+    sampled: watch::Sender<Arc<Samples>>,
+    /// When it is read next, while there are replicas.
+    sample_at: Instant,
+    /// Whether it is being read.
+    sampling: bool,
     /// Who waits for the end.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -133,6 +143,9 @@ impl Shell {
             grounds: Grounds::default(),
             trust_at: began,
             world: None,
+            sampled: watch::Sender::default(),
+            sample_at: began,
+            sampling: false,
             stopping: None,
             config: Arc::new(config),
             deps,
@@ -144,6 +157,11 @@ impl Shell {
         Ok(shell)
     }
 
+    /// Who wants to hear what replicas use.
+    pub(crate) fn samples_of(&self) -> watch::Receiver<Arc<Samples>> {
+        self.sampled.subscribe()
+    }
+
     /// Reconciles until it is told to end.
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let detached = loop {
@@ -152,7 +170,7 @@ impl Shell {
                 break None;
             }
             let deadline = self.next_deadline();
-            let waits_for_trust = self.core.waits_for_trust();
+            let (waits_for_trust, samples) = (self.core.waits_for_trust(), self.samples());
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Stop(done)) => {
@@ -171,6 +189,7 @@ impl Shell {
                 _ = self.changes.changed() => self.look().await,
                 () = sleep_until(deadline) => self.wake().await,
                 () = sleep_until(self.trust_at), if waits_for_trust => self.look_at_trust().await,
+                () = sleep_until(self.sample_at), if samples => self.sample(),
             }
         };
         if let Some(done) = self.stopping.take() {
@@ -201,6 +220,7 @@ impl Shell {
                 self.held.entry(id.clone()).or_default().prepared = Some(prepared);
                 self.tell(Input::Prepared(id, facts)).await;
             }
+            Report::Used(told) => self.sampled(told),
             Report::Spawned(id, process, port, by) if by == self.keeper.borrow().number => {
                 self.tell(Input::Spawned { id, pid: process.pid, port }).await;
             }

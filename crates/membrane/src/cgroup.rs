@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use group::Group;
-pub use group::Usage;
+pub use group::{Usage, Used};
 pub use limits::Limits;
 use place::Found;
 

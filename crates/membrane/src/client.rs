@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
-use crate::cgroup::{Budgets, Limits, Usage};
+use crate::cgroup::{Budgets, Limits, Usage, Used};
 use crate::exit::{Exit, OutOfMemory};
 use crate::log::LogLimits;
 use crate::reactor;
 use crate::skin::{Bound, Skin};
 use crate::wire::{
-    Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, REACH, RenewArgs, SpawnArgs, UpgradeArgs,
+    Attached, CONFINE, IdArgs, LIMIT, LimitsArgs, NameArgs, Process, REACH, RenewArgs, SpawnArgs, USAGES,
+    UpgradeArgs,
 };
 use driver::Driver;
 pub use error::KeeperError;
@@ -250,6 +251,27 @@ impl Keeper {
     pub async fn usage(&self, id: &str) -> Result<Usage, KeeperError> {
         let args = json!(IdArgs { id: id.to_owned(), grace_ms: 0 });
         driver::parse(self.call("usage", args, Vec::new()).await?.0)
+    }
+
+    /// What all workloads with limits use whose ids begin with `prefix`, and what they are held to.
+    pub async fn usages(&self, prefix: &str) -> Result<Vec<Used>, KeeperError> {
+        let ask = || {
+            let args = json!(NameArgs { name: prefix.to_owned() });
+            self.driver.call_in(USAGES, args, Vec::new(), PATIENCE)
+        };
+        let (parts, _) = match ask().await {
+            // It was started by an older program than ours: then it becomes ours.
+            Err(KeeperError::Unsupported { .. }) => {
+                self.upgrade(&self.program).await?;
+                ask().await?
+            }
+            answer => answer?,
+        };
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend(driver::parse::<Vec<Used>>(part)?);
+        }
+        Ok(all)
     }
 
     /// Gives a workload that has limits other ones.

@@ -34,7 +34,7 @@ mod strays;
 mod tree;
 mod wire;
 
-pub use cgroup::{Budgets, Hold, Limits, Usage, Version};
+pub use cgroup::{Budgets, Hold, Limits, Usage, Used, Version};
 pub use client::{Events, Keeper, KeeperConfig, KeeperError, KeeperEvent, Program, Spawn};
 pub use exec::exec_in;
 pub use exit::{Exit, OutOfMemory};

@@ -36,6 +36,9 @@ pub(crate) const LIMIT: &str = "limit";
 /// `limit` with a reach: likewise.
 pub(crate) const REACH: &str = "reach";
 
+/// What all workloads use whose ids begin so, at once.
+pub(crate) const USAGES: &str = "usages";
+
 /// One call of a client.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -110,6 +113,7 @@ pub(crate) enum Call {
     Kill(IdArgs),
     Forget(IdArgs),
     Usage(IdArgs),
+    Usages(NameArgs),
     SetLimits(LimitsArgs),
     Renew(RenewArgs),
     KeepSockets(NameArgs),
@@ -133,6 +137,7 @@ impl Call {
             "kill" => Self::Kill(serde_json::from_value(args)?),
             "forget" => Self::Forget(serde_json::from_value(args)?),
             "usage" => Self::Usage(serde_json::from_value(args)?),
+            USAGES => Self::Usages(serde_json::from_value(args)?),
             "set-limits" => Self::SetLimits(serde_json::from_value(args)?),
             "renew" => Self::Renew(serde_json::from_value(args)?),
             "keep-sockets" => Self::KeepSockets(serde_json::from_value(args)?),
@@ -230,7 +235,7 @@ pub(crate) struct IdArgs {
     pub grace_ms: u64,
 }
 
-/// `keep-sockets` (with the descriptors; none removes the name), `sockets`.
+/// `keep-sockets` (with the descriptors; none removes the name), `sockets`, `usages` (with what ids begin with).
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NameArgs {
     pub name: String,

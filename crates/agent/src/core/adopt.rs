@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use genome::{Endpoint, ReplicaState, Settings};
-use types::{ReplicaName, Workload};
+use types::{Nutrients, ReplicaName, Workload};
 
 use super::Core;
 use super::message::{Action, Adopted, Adoption, Launch, LaunchId, Probe};
@@ -152,6 +152,7 @@ impl Replica {
                 health_ms: 0,
                 grace_ms: 0,
                 settings: Settings::default(),
+                nutrients: Nutrients::default(),
             },
             serial,
             generation: 0,

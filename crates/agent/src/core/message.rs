@@ -7,7 +7,7 @@ use cortex::Assignment;
 use genome::{Endpoint, Exit, Failure, Observed, Revision, Settings};
 use serde::{Deserialize, Serialize};
 use telemetry::EventKind;
-use types::{AppName, Digest, ReplicaName, Timestamp, Workload};
+use types::{AppName, Digest, Nutrients, ReplicaName, Timestamp, Workload};
 
 /// The time of an input, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub struct Launch {
     /// The versions of the secrets and configs it was given.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
+    /// What it is planned with; nothing in the note of an older agent.
+    #[serde(default)]
+    pub nutrients: Nutrients,
 }
 
 /// How the health of a replica is asked.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::rng::Rng;
 
+/// Of so many replicas what they use is read each time; of more it is read more rarely.
+const SAMPLED_AT_ONCE: usize = 32;
+
 /// The periods of a replica's life; tests and the simulation shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -28,6 +31,8 @@ pub struct Timing {
     pub backoff_max: Duration,
     /// How long until a spore that isn't here is looked for again, should nobody tell that it came.
     pub missing: Duration,
+    /// How often what replicas use is read, while there are few; see [`Timing::next_sample`].
+    pub sample_every: Duration,
     /// A process that was told to go and is still there after grace and this is killed again.
     pub insist: Duration,
 }
@@ -44,6 +49,7 @@ impl Default for Timing {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             missing: Duration::from_secs(5),
+            sample_every: Duration::from_secs(1),
             insist: Duration::from_secs(10),
         }
     }
@@ -55,6 +61,14 @@ impl Timing {
         let Some(doublings) = failures.checked_sub(2) else { return Duration::ZERO };
         let base = self.backoff_min.saturating_mul(1 << doublings.min(16)).min(self.backoff_max);
         around(base, rng).clamp(self.backoff_min, self.backoff_max)
+    }
+
+    /// The wait until what so many replicas use is read again. One takes about 30 us of the keeper's time, which ends up
+    /// below a thousandth however many they are.
+    #[must_use]
+    pub fn next_sample(&self, replicas: usize) -> Duration {
+        let slots = replicas.div_ceil(SAMPLED_AT_ONCE).max(1);
+        self.sample_every.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX))
     }
 
     /// The wait until the next health check.

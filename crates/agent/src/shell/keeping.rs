@@ -21,6 +21,11 @@ pub(super) fn key(node: &NodeName, id: &LaunchId) -> String {
     format!("{node}/{}/{}", id.replica, id.attempt)
 }
 
+/// What the keeper's names for all launches of `node` begin with.
+pub(super) fn prefix(node: &NodeName) -> String {
+    format!("{node}/")
+}
+
 /// The launch of `node` that the keeper calls so.
 pub(super) fn launch_of(node: &NodeName, key: &str) -> Option<LaunchId> {
     let mut parts = key.splitn(3, '/');

@@ -4,6 +4,7 @@
 mod confined;
 mod figures;
 mod launching;
+mod nourished;
 mod rig;
 mod sim;
 mod updating;

@@ -140,7 +140,11 @@ impl Rig {
                 layers: membrane::Layers::find(),
                 edge_url: "http://127.0.0.1:8080".into(),
                 environment: vec![("PATH".into(), std::env::var("PATH").unwrap())],
-                timing: Timing { probe_every: Duration::from_millis(50), ..Timing::default() },
+                timing: Timing {
+                    probe_every: Duration::from_millis(50),
+                    sample_every: Duration::from_millis(100),
+                    ..Timing::default()
+                },
             };
             let events = Arc::clone(&self.events);
             let deps = Deps {

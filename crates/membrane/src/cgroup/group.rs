@@ -56,6 +56,17 @@ pub struct Usage {
     pub io_bytes: Option<u64>,
 }
 
+/// What one workload with limits uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// The id it was spawned with.
+    pub id: String,
+    /// What it is held to now.
+    pub limits: Limits,
+    /// What it has used so far and uses now.
+    pub usage: Usage,
+}
+
 impl Group {
     /// Makes it with its limits.
     pub(super) fn make(parents: &[Folder], id: &str, limits: &Limits) -> io::Result<Self> {

@@ -10,7 +10,7 @@ use super::client::Answer;
 use super::detach;
 use super::replica::{Key, Replica};
 use super::server::{Server, Source};
-use crate::cgroup::{Group, Limits};
+use crate::cgroup::{Group, Limits, Used};
 use crate::exit::{Exit, OutOfMemory};
 use crate::wire::{Failure, FailureKind, SpawnArgs};
 
@@ -121,6 +121,12 @@ impl Server {
 }
 
 impl Replica {
+    /// What it uses, and what it is held to.
+    pub fn used(&self) -> Option<Used> {
+        let held = self.held.as_ref()?;
+        Some(Used { id: self.id.clone(), limits: held.limits, usage: held.group.usage() })
+    }
+
     /// Whether anybody is in its group.
     pub fn is_populated(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.group.is_populated())

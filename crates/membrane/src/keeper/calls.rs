@@ -7,13 +7,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::Answer;
-use super::replica::Key;
+use super::replica::{Key, Replica};
 use super::server::Server;
+use crate::cgroup::Used;
 use crate::wire::frame::{Frame, MAX_FDS};
 use crate::wire::{Attached, Call, Failure, FailureKind, Message, Process, Request};
 
 /// How much of a list goes into one frame, far below a frame's limit.
 const LIST_BYTES: usize = 256 << 10;
+/// What one workload uses, as text without its id, at the most.
+const USED_BYTES: usize = 512;
 /// How many names the socket store holds.
 const MAX_NAMES: usize = 256;
 
@@ -34,6 +37,10 @@ impl Server {
             Ok(Call::Kill(args)) => self.key(&args.id).map(|key| self.kill(key)).map(done),
             Ok(Call::Forget(args)) => self.forget(&args.id).map(done),
             Ok(Call::Usage(args)) => self.usage(&args.id),
+            Ok(Call::Usages(args)) => {
+                self.usages(client, id, &args.name);
+                return Ok(());
+            }
             Ok(Call::SetLimits(args)) => self.set_limits(&args.id, args.budget).map(done),
             Ok(Call::Renew(args)) => self.renew(args, frame.fds).map(done),
             Ok(Call::KeepSockets(args)) => self.keep_sockets(args.name, frame.fds).map(done),
@@ -59,24 +66,32 @@ impl Server {
 
     /// The list of all there is, and from this moment on every event.
     fn attach(&mut self, client: u32, request: u64) {
-        let mut parts: Vec<Vec<Process>> = vec![Vec::new()];
-        let mut size = 0;
-        for replica in self.replicas.values() {
-            size += replica.id.len() + replica.note.len() + 128;
-            if size > LIST_BYTES {
-                size = 0;
-                parts.push(Vec::new());
-            }
-            parts.last_mut().expect("there is always a part").push(replica.report());
-        }
+        let size = |replica: &Replica| replica.id.len() + replica.note.len() + 128;
+        let parts = in_parts(self.replicas.values().map(|replica| (size(replica), replica.report())));
         if let Some(client) = self.clients.get_mut(&client) {
             client.watching = true;
         }
-        let last = parts.len() - 1;
-        for (number, part) in parts.into_iter().enumerate() {
+        let attached = |processes: Vec<Process>| {
             let budgets = Some(self.cgroups.budgets().clone());
             let groups = self.cgroups.v2().map(ToOwned::to_owned);
-            let ok = json!(Attached { pid: std::process::id(), processes: part, budgets, groups });
+            json!(Attached { pid: std::process::id(), processes, budgets, groups })
+        };
+        let parts = parts.into_iter().map(attached).collect();
+        self.post_parts(client, request, parts);
+    }
+
+    /// What all workloads with limits use whose ids begin with `prefix`.
+    fn usages(&mut self, client: u32, request: u64, prefix: &str) {
+        let held = self.replicas.values().filter(|replica| replica.id.starts_with(prefix));
+        let used = held.filter_map(|replica| Some((replica.id.len() + USED_BYTES, replica.used()?)));
+        let parts = in_parts(used).into_iter().map(|part: Vec<Used>| json!(part)).collect();
+        self.post_parts(client, request, parts);
+    }
+
+    /// An answer in several frames.
+    fn post_parts(&mut self, client: u32, request: u64, parts: Vec<Value>) {
+        let last = parts.len() - 1;
+        for (number, ok) in parts.into_iter().enumerate() {
             let message = Message { re: Some(request), ok, more: number < last, ..Message::default() };
             self.post(client, &message, Vec::new());
         }
@@ -115,6 +130,20 @@ impl Server {
         let unknown = || Failure { kind: FailureKind::Unknown, text: format!("there is no {id}") };
         self.ids.get(id).copied().ok_or_else(unknown)
     }
+}
+
+/// A list as lists that each fit a frame, by about how many bytes each item takes; at least one.
+fn in_parts<T>(items: impl Iterator<Item = (usize, T)>) -> Vec<Vec<T>> {
+    let (mut parts, mut size) = (vec![Vec::new()], 0);
+    for (bytes, item) in items {
+        size += bytes;
+        if size > LIST_BYTES {
+            size = bytes;
+            parts.push(Vec::new());
+        }
+        parts.last_mut().expect("there is always a part").push(item);
+    }
+    parts
 }
 
 fn done((): ()) -> (Value, Vec<OwnedFd>) {

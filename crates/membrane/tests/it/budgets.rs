@@ -89,6 +89,38 @@ async fn limits_can_be_changed_and_use_be_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_all_use_is_read_at_once() {
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    if cannot(&client, |budgets| &budgets.memory) {
+        return client.end().await;
+    }
+    assert_eq!(client.keeper.usages("").await.unwrap(), []);
+    // more than fit one frame of the answer
+    let long = format!("{0}/{0}", "x".repeat(230));
+    for number in 0..300 {
+        let spawn = nest.shell(&format!("one/{long}/{number}"), "exec sleep 1000");
+        client.keeper.spawn(Spawn { limits: Some(memory(64)), ..spawn }).await.unwrap();
+    }
+    let busy = nest.shell("two/busy", "while :; do :; done");
+    client.keeper.spawn(Spawn { limits: Some(memory(32)), ..busy }).await.unwrap();
+    client.keeper.spawn(nest.shell("two/free", "exec sleep 1000")).await.unwrap();
+    let one = client.keeper.usages("one/").await.unwrap();
+    assert_eq!(one.len(), 300);
+    assert!(one.iter().all(|used| used.limits == memory(64) && used.usage.memory.is_some()));
+    let busy = |used: &[membrane::Used]| {
+        assert_eq!(used.iter().map(|used| used.id.as_str()).collect::<Vec<_>>(), ["two/busy"]);
+        used[0].usage.cpu_usec.unwrap()
+    };
+    let begin = busy(&client.keeper.usages("two/").await.unwrap());
+    while busy(&client.keeper.usages("two/").await.unwrap()) < begin + 50_000 {}
+    client.keeper.kill("two/busy").await.unwrap();
+    client.exit_of("two/busy").await;
+    assert_eq!(client.keeper.usages("two/").await.unwrap(), []);
+    client.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fork_bomb_stays_small_and_can_be_ended() {
     let nest = Nest::new();
     let (mut client, _) = nest.attach().await;
