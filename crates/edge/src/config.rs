@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use types::AppName;
 
+use crate::trace::Tracing;
+
 /// The set-up of an [`crate::Edge`].
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub hosts: BTreeMap<String, AppName>,
     /// Serve this over TLS on listeners that are started by [`crate::Edge::start_tls`].
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Record requests so; without it contexts are passed on as they come.
+    pub tracing: Option<Tracing>,
     /// Bounds on what outsiders may use.
     pub limits: Limits,
 }

@@ -9,6 +9,7 @@ pub(crate) mod ask;
 pub(crate) mod body;
 pub(crate) mod chunked;
 pub(crate) mod conn;
+mod context;
 pub(crate) mod exchange;
 pub(crate) mod field;
 pub(crate) mod head;

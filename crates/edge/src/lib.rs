@@ -19,6 +19,7 @@ mod reach;
 mod routes;
 mod stats;
 mod table;
+mod trace;
 mod worker;
 
 pub use config::{Config, Limits};
@@ -29,3 +30,4 @@ pub use reach::{Duplex, Opening, Reach, Tunnel};
 pub use routes::Routes;
 pub use stats::{AppStats, Histogram, Stats};
 pub use table::{Balance, Protocol, Scaling, Table, Target};
+pub use trace::Tracing;

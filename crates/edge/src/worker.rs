@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::http1::head::Head;
 use crate::io::{Buffers, Far};
 use crate::routes::Routes;
+use crate::trace;
 use stamp::{Ids, Stamp};
 use view::{Upstream, View};
 use watch::{Phase, Watch, Watches, millis};
@@ -69,6 +70,8 @@ pub(crate) struct Worker {
     pub buffers: Buffers,
     pub stamp: Stamp,
     pub ids: Ids,
+    /// Ids of traces and spans.
+    pub traces: trace::Ids,
     /// The head that is being read; only between two waits.
     pub head: RefCell<Head>,
     view: RefCell<Rc<View>>,
@@ -114,6 +117,7 @@ impl Worker {
             buffers: Buffers::default(),
             stamp: Stamp::new(started),
             ids: Ids::new(),
+            traces: trace::Ids::new(),
             head: RefCell::default(),
             view: RefCell::default(),
             watches: Watches::default(),

@@ -10,6 +10,7 @@ use super::head::{self, Head, Malformed};
 use super::request::{self, Method, Request, is_sane_id};
 use super::rewrite::{self, RequestParts};
 use super::target;
+use crate::trace::{Draft, Shown};
 use crate::worker::Worker;
 use crate::worker::view::{Service, View};
 
@@ -23,6 +24,8 @@ pub(crate) struct Ask {
     pub body: Body,
     /// Bytes of the body the client may still send.
     pub allowance: u64,
+    /// Its span, if it is recorded.
+    pub draft: Option<Draft>,
 }
 
 /// A request the edge answers by itself.
@@ -95,10 +98,10 @@ impl Conn {
             return Err(Refusal::of(Answer::new(413, text)));
         }
         let used = head.len;
-        let service = self.route(&worker, head, &request, started)?;
+        let (service, draft) = self.route(&worker, head, &request, started)?;
         self.input.consume(used);
         let body = Body::new(request.framing);
-        Ok(Some(Ask { service, request, started, body, allowance: limits.body_bytes }))
+        Ok(Some(Ask { service, request, started, body, allowance: limits.body_bytes, draft }))
     }
 
     /// Finds the app and writes the head for it.
@@ -108,7 +111,7 @@ impl Conn {
         head: &Head,
         request: &Request,
         now: Instant,
-    ) -> Result<Rc<Service>, Refusal> {
+    ) -> Result<(Rc<Service>, Option<Draft>), Refusal> {
         let data = self.input.data();
         let target = target::parse(head.line[1].of(data))?;
         let host = request.host.map(|h| h.of(data));
@@ -128,17 +131,27 @@ impl Conn {
             }
         };
         let stamp = worker.stamp.at(now);
+        let place = worker.place(request.context);
         let parts = RequestParts {
             path,
             host: service.app.host.as_bytes(),
             request_id: &self.id,
             stamp: &stamp,
             peer: self.peer.as_bytes(),
-            scheme: self.stream.scheme(),
+            scheme: self.stream.scheme().as_bytes(),
+            context: place.text(),
         };
         self.output.clear();
         rewrite::request(data, head, request, &parts, &mut self.output);
-        Ok(service.clone())
+        let draft = place.draft(&Shown {
+            method: head.line[0].of(data),
+            path: target.path,
+            host: target.authority.or(host).unwrap_or(service.app.host.as_bytes()),
+            scheme: self.stream.scheme(),
+            version: if request.minor == 0 { "1.0" } else { "1.1" },
+            app: service.app.name.as_str(),
+        });
+        Ok((service.clone(), draft))
     }
 }
 

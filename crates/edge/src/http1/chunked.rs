@@ -130,7 +130,12 @@ impl Chunked {
         let mut head = Head::default();
         let whole = parse_trailers(&self.trailers, TRAILER_LINES, &mut head)?;
         // Fields that frame, route or steer a message may not come after it (RFC 9110 §6.5.1).
-        if !whole || head.fields.iter().any(|f| f.known != Known::Other) {
+        if !whole
+            || head
+                .fields
+                .iter()
+                .any(|f| !matches!(f.known, Known::Other | Known::TraceParent | Known::TraceState))
+        {
             return Err(Malformed::Trailer);
         }
         Ok(State::Done)

@@ -108,6 +108,9 @@ impl Conn {
         let now = Instant::now();
         let took = now - started;
         service.app.end(self.worker.index, status, took);
+        if let Some(draft) = flow.ask.draft.take() {
+            self.worker.record(draft, status, took);
+        }
         tracing::debug!(
             app = service.app.name.as_str(),
             peer = self.peer,
@@ -149,6 +152,9 @@ impl Conn {
                 drop(open);
                 return self.translate(flow).await;
             }
+            if let Some(draft) = &mut flow.ask.draft {
+                draft.to(&open.upstream.endpoint);
+            }
             let fault = match self.on(flow, &open).await {
                 Ok(done) => return done,
                 Err(Fault::Client(fault)) => return self.blame_client(&fault).await,
@@ -165,6 +171,7 @@ impl Conn {
             if !again {
                 return self.give_up(flow, failure(&endpoint.id, &fault)).await;
             }
+            flow.retried(&fault);
             last = Some((endpoint.id.clone(), fault));
             tried.push(open.upstream.clone());
             flow.ask.service.app.shard(worker.index).retry();
@@ -177,6 +184,7 @@ impl Conn {
             match self.over(flow, open, up).await {
                 Err(Fault::Upstream(fault)) if fault.is_silent() && flow.may_repeat() => {
                     flow.ask.service.app.shard(self.worker.index).retry();
+                    flow.retried(&fault);
                 }
                 done => return done,
             }
@@ -234,6 +242,12 @@ impl Flow {
     /// Whether the workload has all of the request; `output` is the length of [`Conn::output`].
     pub(super) fn is_sent(&self, output: usize) -> bool {
         self.ask.body.is_done() && self.sent == output && self.passing == 0 && !self.deaf
+    }
+
+    fn retried(&mut self, fault: &UpstreamFault) {
+        if let Some(draft) = &mut self.ask.draft {
+            draft.again(&fault.to_string());
+        }
     }
 
     /// Whether the request can be sent once more without doing what was done already.

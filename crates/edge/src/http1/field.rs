@@ -42,6 +42,10 @@ pub enum Known {
     Ours,
     /// `X-Forwarded-For`
     ForwardedFor,
+    /// `Traceparent`
+    TraceParent,
+    /// `Tracestate`
+    TraceState,
 }
 
 /// Characters of a token (RFC 9110 §5.6.2).
@@ -124,6 +128,8 @@ pub(crate) fn known(name: &[u8]) -> Known {
         7 if is("upgrade") => Known::Upgrade,
         10 if is("connection") => Known::Connection,
         10 if is("keep-alive") => Known::OneHop,
+        10 if is("tracestate") => Known::TraceState,
+        11 if is("traceparent") => Known::TraceParent,
         12 if is("x-request-id") => Known::RequestId,
         14 if is("content-length") => Known::ContentLength,
         15 if is("x-mycelium-edge") => Known::Ours,

@@ -1,5 +1,7 @@
 //! One whole request read as the data path reads it, without a socket: for fuzzing and for comparing with other parsers.
 
+use telemetry::Context;
+
 use super::body::Body;
 use super::head::{self, Head, Malformed};
 use super::request;
@@ -8,8 +10,8 @@ use super::target;
 
 /// Header lines a client may send, as the limits' default has it.
 pub const CLIENT_LINES: usize = 100;
-/// Header lines a workload gets at most: the client's, and five of the edge's own.
-pub const WORKLOAD_LINES: usize = CLIENT_LINES + 5;
+/// Header lines a workload gets at most: the client's, and six of the edge's own.
+pub const WORKLOAD_LINES: usize = CLIENT_LINES + 6;
 
 /// A request that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub fn read_request(bytes: &[u8], lines: usize) -> Result<Option<Reading>, Malfo
     }
     let request = request::check(bytes, &mut head)?;
     let parsed = target::parse(head.line[1].of(bytes))?;
+    let begun = Context::start([1; 16], [1; 8], false);
     let parts = RequestParts {
         path: parsed.path,
         host: b"app.mesh.internal",
@@ -45,6 +48,7 @@ pub fn read_request(bytes: &[u8], lines: usize) -> Result<Option<Reading>, Malfo
         stamp: b"1970-01-01T00:00:00Z",
         peer: b"192.0.2.1",
         scheme: b"http",
+        context: Some(request.context.unwrap_or(begun).text()),
     };
     let mut forwarded = Vec::new();
     rewrite::request(bytes, &head, &request, &parts, &mut forwarded);

@@ -1,6 +1,9 @@
 //! What a request's head means: framing, persistence, host, and which fields stay on this hop.
 
+use telemetry::Context;
+
 use super::body::Framing;
+use super::context::ContextFields;
 use super::field::{Field, Known, known, members};
 use super::head::{Head, Malformed, Span};
 use super::target::is_host;
@@ -21,6 +24,8 @@ pub(crate) struct Request {
     pub host: Option<Span>,
     pub request_id: Option<Span>,
     pub forwarded_for: Option<Span>,
+    /// Where in a trace the client says it stands.
+    pub context: Option<Context>,
 }
 
 /// What the edge has to know about a method.
@@ -64,10 +69,12 @@ pub(crate) fn check(buf: &[u8], head: &mut Head) -> Result<Request, Malformed> {
         host: None,
         request_id: None,
         forwarded_for: None,
+        context: None,
     };
     let mut framing = FramingFields::default();
     let mut options = Options::default();
     let mut upgrade = None;
+    let mut context = ContextFields::default();
     for field in &mut head.fields {
         let value = field.value;
         match field.known {
@@ -88,10 +95,12 @@ pub(crate) fn check(buf: &[u8], head: &mut Head) -> Result<Request, Malformed> {
             }
             Known::RequestId => request.request_id = Some(value),
             Known::ForwardedFor => request.forwarded_for = Some(value),
+            Known::TraceParent => context.parent(value.of(buf)),
+            Known::TraceState => context.state(value.of(buf)),
             Known::OneHop | Known::Ours => {}
         }
         field.dropped = match field.known {
-            Known::Host | Known::ContentLength | Known::TransferEncoding => false,
+            Known::Host | Known::ContentLength | Known::TransferEncoding | Known::TraceState => false,
             Known::Expect => !request.expect,
             _ => true,
         };
@@ -102,6 +111,7 @@ pub(crate) fn check(buf: &[u8], head: &mut Head) -> Result<Request, Malformed> {
     if options.others {
         drop_listed(buf, head)?;
     }
+    request.context = context.end(head);
     request.framing = framing.of_request(minor)?;
     request.keep_alive = if minor == 1 { !options.close } else { options.keep_alive && !options.close };
     let may_upgrade = minor == 1 && options.upgrade && request.framing == Framing::None;

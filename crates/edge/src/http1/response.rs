@@ -33,7 +33,12 @@ pub(crate) fn check(buf: &[u8], head: &mut Head, to_head: bool) -> Result<Respon
     let mut upgrade = false;
     for field in &mut head.fields {
         field.dropped = match field.known {
-            Known::Other | Known::Host | Known::Expect | Known::ForwardedFor => continue,
+            Known::Other
+            | Known::Host
+            | Known::Expect
+            | Known::ForwardedFor
+            | Known::TraceParent
+            | Known::TraceState => continue,
             Known::ContentLength | Known::TransferEncoding => {
                 framing.see(field, buf)?;
                 // A 1xx or 204 has no length to speak of (RFC 9110 §8.6).

@@ -1,5 +1,7 @@
 //! Heads as they go out: the kept lines in runs, as they came, then the edge's own.
 
+use telemetry::context::LENGTH;
+
 use super::body::Framing;
 use super::head::Head;
 use super::request::Request;
@@ -19,6 +21,8 @@ pub(crate) struct RequestParts<'a> {
     pub peer: &'a [u8],
     /// `http` or `https`.
     pub scheme: &'a [u8],
+    /// The `traceparent`.
+    pub context: Option<[u8; LENGTH]>,
 }
 
 /// What the edge adds to a response.
@@ -67,6 +71,9 @@ pub(crate) fn request(buf: &[u8], head: &Head, request: &Request, parts: &Reques
     }
     out.extend_from_slice(parts.peer);
     line(out, b"\r\nx-forwarded-proto: ", parts.scheme);
+    if let Some(context) = &parts.context {
+        line(out, b"traceparent: ", context);
+    }
     if let Some(upgrade) = request.upgrade {
         line(out, b"connection: upgrade\r\nupgrade: ", upgrade.of(buf));
     }

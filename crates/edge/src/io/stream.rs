@@ -24,10 +24,10 @@ impl Stream {
         }
     }
 
-    pub(crate) const fn scheme(&self) -> &'static [u8] {
+    pub(crate) const fn scheme(&self) -> &'static str {
         match self {
-            Self::Plain(_) => b"http",
-            Self::Tls(_) => b"https",
+            Self::Plain(_) => "http",
+            Self::Tls(_) => "https",
         }
     }
 

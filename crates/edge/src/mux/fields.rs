@@ -2,12 +2,17 @@
 
 use http::header::{CONNECTION, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use telemetry::Context;
+use telemetry::context::State;
 
 use crate::http1::request::is_sane_id;
 use crate::table::Protocol;
+use crate::trace::Place;
 
 pub(super) const EDGE: HeaderName = HeaderName::from_static("x-mycelium-edge");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -26,6 +31,31 @@ const ONE_HOP: [&str; 7] = [
 /// The client's request id if it is harmless.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(REQUEST_ID).map(HeaderValue::as_bytes).filter(|id| is_sane_id(id))
+}
+
+/// Where in a trace the client says it stands. A state without that, or one that isn't well-formed, is removed.
+pub(super) fn context(headers: &mut HeaderMap) -> Option<Context> {
+    let mut parents = headers.get_all(TRACE_PARENT).iter();
+    let context = match (parents.next(), parents.next()) {
+        (Some(one), None) => Context::parse(one.as_bytes()),
+        _ => None,
+    };
+    if headers.contains_key(TRACE_STATE) {
+        let mut state = State::default();
+        headers.get_all(TRACE_STATE).iter().for_each(|value| state.see(value.as_bytes()));
+        if context.is_none() || !state.is_good() {
+            headers.remove(TRACE_STATE);
+        }
+    }
+    context
+}
+
+/// Tells a workload its place in the trace.
+pub(super) fn place(headers: &mut HeaderMap, place: &Place) {
+    match place.text() {
+        Some(text) => put(headers, TRACE_PARENT, &text),
+        None => drop(headers.remove(TRACE_PARENT)),
+    }
 }
 
 /// What the edge adds to a request.

@@ -14,6 +14,7 @@ use crate::hold;
 use crate::http1::answer::Answer;
 use crate::http1::request::Method;
 use crate::table::Protocol;
+use crate::trace::Draft;
 use crate::worker::Worker;
 use crate::worker::view::{Open, Service, Upstream};
 
@@ -25,6 +26,16 @@ pub(super) struct Call<'a> {
     pub path: PathAndQuery,
     pub added: Added<'a>,
     pub progress: Rc<Progress>,
+    /// Its span, if it is recorded.
+    pub draft: Option<Draft>,
+}
+
+impl Call<'_> {
+    fn retried(&mut self, reason: &str) {
+        if let Some(draft) = &mut self.draft {
+            draft.again(reason);
+        }
+    }
 }
 
 /// A response with what has to be given back at its end.
@@ -71,6 +82,9 @@ pub(super) async fn call(
             }
         };
         let upstream = open.upstream.clone();
+        if let Some(draft) = &mut call.draft {
+            draft.to(&upstream.endpoint);
+        }
         match attempt(worker, call, &mut tries, open).await {
             Ok(reply) => return Ok(reply),
             Err(Failed::Final(answer)) => return Err(answer),
@@ -81,6 +95,7 @@ pub(super) async fn call(
                     return Err(answer);
                 }
                 call.service.app.shard(worker.index).retry();
+                call.retried(&answer.text);
                 last = Some(answer);
             }
         }
@@ -139,6 +154,7 @@ async fn attempt(
             return Err(if is_fresh { Failed::Elsewhere(answer) } else { Failed::Final(answer) });
         }
         call.service.app.shard(worker.index).retry();
+        call.retried(&unanswered.error.to_string());
         want_fresh = true;
     }
 }

@@ -27,6 +27,7 @@ use crate::http1::ask::find;
 use crate::http1::request::Method;
 use crate::http1::target::{self, is_host};
 use crate::io::{Prefixed, Stream};
+use crate::trace::{Draft, Shown};
 use crate::worker::Worker;
 use crate::worker::view::Service;
 use crate::worker::watch::{Phase, millis};
@@ -130,19 +131,20 @@ async fn answer(
     let id = fields::request_id(request.headers()).map_or_else(|| worker.ids.next().to_vec(), <[u8]>::to_vec);
     let stamp = worker.stamp.at(started);
     let to_head = request.method() == http::Method::HEAD;
-    let (service, answered) = match route(&connection, request) {
-        Err(answer) => (None, Err(answer)),
+    let (service, draft, answered) = match route(&connection, request) {
+        Err(answer) => (None, None, Err(answer)),
         Ok(routed) => {
             let service = routed.service.clone();
             service.app.shard(worker.index).start();
-            (Some(service), routed.carry(&connection, &id, &stamp).await)
+            let (draft, answered) = routed.carry(&connection, &id, &stamp).await;
+            (Some(service), draft, answered)
         }
     };
     let status = match &answered {
         Ok(reply) => reply.response.status().as_u16(),
         Err(answer) => answer.status,
     };
-    let done = finisher(open, service, status, started);
+    let done = finisher(open, service, draft, (status, started));
     Ok(match answered {
         Ok(reply) => {
             let (mut parts, body) = reply.response.into_parts();
@@ -164,8 +166,8 @@ async fn answer(
 fn finisher(
     open: OpenRequest,
     service: Option<Rc<Service>>,
-    status: u16,
-    started: Instant,
+    draft: Option<Draft>,
+    (status, started): (u16, Instant),
 ) -> Box<dyn FnOnce(bool)> {
     Box::new(move |whole| {
         let worker = &open.0.worker;
@@ -173,6 +175,9 @@ fn finisher(
         match &service {
             Some(service) => service.app.end(worker.index, status, took),
             None => worker.routes.count_unrouted(worker.index),
+        }
+        if let Some(draft) = draft {
+            worker.record(draft, status, took);
         }
         tracing::debug!(peer = open.0.peer, status, whole, micros = took.as_micros(), "request over HTTP/2");
     })
@@ -215,8 +220,23 @@ fn route(connection: &Connection, request: Request<Incoming>) -> Result<Routed, 
 }
 
 impl Routed {
-    async fn carry(self, connection: &Connection, id: &[u8], stamp: &[u8]) -> Result<forward::Reply, Answer> {
-        let (parts, body) = self.request.into_parts();
+    async fn carry(
+        self,
+        connection: &Connection,
+        id: &[u8],
+        stamp: &[u8],
+    ) -> (Option<Draft>, Result<forward::Reply, Answer>) {
+        let (mut parts, body) = self.request.into_parts();
+        let place = connection.worker.place(fields::context(&mut parts.headers));
+        fields::place(&mut parts.headers, &place);
+        let draft = place.draft(&Shown {
+            method: parts.method.as_str().as_bytes(),
+            path: parts.uri.path().as_bytes(),
+            host: self.authority.as_bytes(),
+            scheme: connection.scheme,
+            version: "2",
+            app: self.service.app.name.as_str(),
+        });
         let grpc =
             parts.headers.get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
         let source = if body.is_end_stream() { Source::Empty } else { Source::Http2(body) };
@@ -228,9 +248,10 @@ impl Routed {
             authority: &self.authority,
         };
         let progress = Rc::new(Progress::default());
-        let mut call = Call { service: self.service, parts, path: self.path, added, progress };
+        let mut call = Call { service: self.service, parts, path: self.path, added, progress, draft };
         // A stream of calls may rest for as long as it likes.
-        forward::call(&connection.worker, &mut call, source, !grpc).await
+        let answered = forward::call(&connection.worker, &mut call, source, !grpc).await;
+        (call.draft, answered)
     }
 }
 

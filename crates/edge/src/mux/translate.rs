@@ -66,9 +66,10 @@ impl Conn {
         let id = self.id.clone();
         let stamp = worker.stamp.at(flow.ask.started);
         let peer = self.peer.clone();
-        let scheme = if self.stream.scheme() == b"https" { "https" } else { "http" };
+        let scheme = self.stream.scheme();
         let added = Added { id: &id, stamp: &stamp, peer: &peer, scheme, authority: &authority };
-        let mut call = Call { service: flow.ask.service.clone(), parts, path, added, progress };
+        let draft = flow.ask.draft.take();
+        let mut call = Call { service: flow.ask.service.clone(), parts, path, added, progress, draft };
         if flow.ask.request.expect && !flow.ask.body.is_done() {
             self.answer.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
@@ -93,6 +94,7 @@ impl Conn {
             })
             .await
         };
+        flow.ask.draft = call.draft.take();
         match reply {
             Ok(reply) => self.carry(flow, reply, feed, &stamp).await,
             Err(answer) => self.answer_by_edge(flow, answer).await,

@@ -67,7 +67,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
     Ok(Response::builder().header("content-type", "application/grpc").body(body).unwrap())
 }
 
-async fn h2c_workload() -> SocketAddr {
+pub async fn h2c_workload() -> SocketAddr {
     let listener = TcpListener::bind(LOCAL).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {

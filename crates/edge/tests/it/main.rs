@@ -15,4 +15,5 @@ mod stop;
 mod strict;
 mod support;
 mod tls;
+mod trace;
 mod tunnel;
