@@ -97,6 +97,7 @@ impl Planner {
             endpoints: view.endpoints().map(|endpoint| &**endpoint).collect(),
             observed: view.observed.values().map(|observed| &**observed).collect(),
             demand: view.demand.values().map(|demand| &**demand).collect(),
+            learned: view.learned.values().map(|learned| &**learned).collect(),
         }
     }
 }

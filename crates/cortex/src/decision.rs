@@ -5,10 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use genome::{Endpoint, Release, Revision};
-use types::{AppName, NodeName};
+use types::{AppName, NodeName, Nutrients};
 
 use crate::place::Placement;
-use crate::{Scaling, World};
+use crate::{Scaling, Sizing, World};
 
 /// What every node does, as every node derives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct AppDecision {
     pub release: Release,
     /// The identity of [`AppDecision::release`].
     pub revision: Revision,
+    /// How much each replica of it gets, and why.
+    pub sizing: Sizing,
+    /// How much each replica of [`AppDecision::before`] gets.
+    pub sizing_before: Option<Sizing>,
     /// Why the release before the plan's runs, when it does.
     pub fallback: Option<String>,
     /// How far the rollout is, while some slots wait for others.
@@ -78,6 +82,8 @@ pub struct Assignment {
     pub release: Release,
     /// The identity of [`Assignment::release`].
     pub revision: Revision,
+    /// How much it gets of its node.
+    pub each: Nutrients,
     /// The generation of the plan.
     pub generation: u64,
     /// Others wait for it: its record is to say when it has been ready for the warm-up.
@@ -107,6 +113,8 @@ pub fn decide(world: &World) -> Decision {
             generation: app.generation,
             release: app.release.clone(),
             revision: app.revision.clone(),
+            sizing: app.sizing,
+            sizing_before: app.sizing_before,
             fallback: app.fallback.clone(),
             rollout: app.stage.as_ref().map(|stage| stage.rollout.clone()),
             before: app.stage.as_ref().map(|s| (s.previous.clone(), s.previous_revision.clone())),
@@ -134,6 +142,12 @@ impl AppDecision {
             .as_ref()
             .filter(|_| self.waiting.contains(&slot))
             .map_or(&self.release, |(release, _)| release)
+    }
+
+    /// How much the replica of a slot gets by now.
+    #[must_use]
+    pub fn each_of(&self, slot: u32) -> Nutrients {
+        self.sizing_before.filter(|_| self.waiting.contains(&slot)).unwrap_or(self.sizing).each
     }
 
     /// The identity of [`AppDecision::release_of`].
@@ -178,6 +192,7 @@ impl Decision {
                 slot: *slot,
                 release: decision.release_of(*slot).clone(),
                 revision: decision.revision_of(*slot).clone(),
+                each: decision.each_of(*slot),
                 generation: decision.generation,
                 watched: decision.rollout.is_some() && !decision.waiting.contains(slot),
                 warmup: decision.warmup,

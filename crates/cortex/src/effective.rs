@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use genome::{Budget, Failure, Observed, Plan, Release};
-use types::NodeName;
+use types::{NodeName, Nutrients};
 
 /// The release that runs, and why it is not the plan's, when it isn't. While `only_canaries` run it, one failure
 /// is enough.
@@ -40,8 +40,8 @@ pub(crate) fn release<'a>(
 }
 
 /// How many replicas there should be: what is asked for, within the budget.
-pub(crate) fn wanted(asked: u32, release: &Release, budget: Option<&Budget>) -> u32 {
-    budget.map_or(asked, |budget| asked.min(budget.instances(release.nutrients)))
+pub(crate) fn wanted(asked: u32, each: Nutrients, budget: Option<&Budget>) -> u32 {
+    budget.map_or(asked, |budget| asked.min(budget.instances(each)))
 }
 
 /// How people call a release.

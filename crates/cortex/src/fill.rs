@@ -38,7 +38,7 @@ impl Placement<'_> {
             let mut settled = Settled::default();
             for (slot, place) in app.slots.iter().filter(|(slot, _)| app.is_ready(**slot)) {
                 settled.spread.add(*place, self.room.zone(*place));
-                shares.give(*place, app.release_of(*slot).nutrients);
+                shares.give(*place, app.each_of(*slot));
             }
             app.settled = settled;
             order.extend((0..app.wanted).map(|slot| (slot, app.generation, index)));
@@ -54,14 +54,14 @@ impl Placement<'_> {
                 && !app.is_ready(slot)
             {
                 app.settled.spread.add(*place, self.room.zone(*place));
-                shares.give(*place, app.release_of(slot).nutrients);
+                shares.give(*place, app.each_of(slot));
             }
         }
     }
 
     /// The shares of all, nothing given yet.
     pub(crate) fn shares(&self) -> Shares {
-        let wanted = self.apps.iter().map(|app| (app.release.nutrients, app.wanted));
+        let wanted = self.apps.iter().map(|app| (app.sizing.each, app.wanted));
         Shares::new(self.room.capacities(), wanted)
     }
 

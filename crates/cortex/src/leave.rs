@@ -34,7 +34,7 @@ impl Placement<'_> {
             if self.apps[app].is_filled(slot) {
                 continue;
             }
-            let ask = self.apps[app].ask(slot);
+            let ask = self.apps[app].claim(slot);
             if port {
                 self.room.release_port(place, ask.port);
             }

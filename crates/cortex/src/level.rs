@@ -30,7 +30,7 @@ impl Placement<'_> {
             self.take_away(app, slot);
             self.put(app, slot, place);
             if let (Some(shares), Some(before)) = (&mut *shares, before) {
-                let each = self.apps[app].release_of(slot).nutrients;
+                let each = self.apps[app].each_of(slot);
                 shares.take(before, each);
                 shares.give(place, each);
             }
@@ -95,7 +95,7 @@ impl Placement<'_> {
     fn shares_as_placed(&self) -> Shares {
         let mut shares = self.shares();
         for app in &self.apps {
-            app.slots.iter().for_each(|(slot, place)| shares.give(*place, app.release_of(*slot).nutrients));
+            app.slots.iter().for_each(|(slot, place)| shares.give(*place, app.each_of(*slot)));
         }
         shares
     }

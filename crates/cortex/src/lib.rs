@@ -6,8 +6,9 @@
 //!
 //! 1. which release: the plan's, slot by slot where its rollout says so, or the one before it once too many nodes
 //!    saw the plan's fail;
-//! 2. how many replicas: demand within `min` and `max`, and no more than the budget holds;
-//! 3. where: a replica that is there stays; a new one goes to the zone, and in it to the node, where the app has
+//! 2. how much each replica gets: what the manifest, the operator or the nodes' learning says;
+//! 3. how many replicas: demand within `min` and `max`, and no more than the budget holds;
+//! 4. where: a replica that is there stays; a new one goes to the zone, and in it to the node, where the app has
 //!    fewest, by consistent hashing with bounded loads; nodes count as full by what was promised on them, never by what is used. What moves
 //!    between living nodes serves on where it is until what takes its place is ready.
 //!
@@ -26,6 +27,7 @@ mod ring;
 mod room;
 mod scale;
 mod shares;
+mod size;
 mod spread;
 mod stage;
 mod sticky;
@@ -38,5 +40,6 @@ mod zones;
 pub use decision::{AppDecision, Assignment, Decision, Rollout, decide};
 pub use load::{Around, Counts, Figure, Load};
 pub use scale::Scaling;
+pub use size::{SizedBy, Sizing, known, need, needs};
 pub use verdict::verdicts;
 pub use world::{Planned, World};

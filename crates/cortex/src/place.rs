@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use genome::{Budget, Endpoint, Observed, Plan, Release, Revision};
-use types::{AppName, NodeName, Workload};
+use genome::{Budget, Endpoint, Learned, Observed, Plan, Release, Revision};
+use types::{AppName, NodeName, Nutrients, Workload};
 
 use crate::ring::{self, Ring};
 use crate::room::{Ask, Room};
 use crate::scale::{Said, Scaling};
+use crate::size::{self, Sizing};
 use crate::spread::{Settled, Spread};
 use crate::stage::{self, Slots, Stage};
 use crate::{Planned, World, effective};
@@ -47,6 +48,9 @@ pub(crate) struct App<'a> {
     pub(crate) release: &'a Release,
     pub(crate) revision: Revision,
     pub(crate) fallback: Option<String>,
+    pub(crate) sizing: Sizing,
+    /// That of what slots run that wait for their turn.
+    pub(crate) sizing_before: Option<Sizing>,
     /// The slots that have to wait, where the rollout goes by stages.
     pub(crate) stage: Option<Stage<'a>>,
     pub(crate) scaling: Scaling,
@@ -74,12 +78,30 @@ pub(crate) struct App<'a> {
 impl<'a> App<'a> {
     /// What the replica of a slot asks of its node.
     pub(crate) fn ask(&self, slot: u32) -> Ask<'a> {
-        self.ask_for(self.release_of(slot))
+        self.ask_for(self.release_of(slot), self.each_of(slot))
     }
 
     /// What a replica of a release asks of its node.
-    pub(crate) fn ask_for(&self, release: &Release) -> Ask<'a> {
-        Ask { labels: &self.plan.constraints, each: release.nutrients, port: release.port }
+    pub(crate) fn ask_for(&self, release: &Release, each: Nutrients) -> Ask<'a> {
+        Ask { labels: &self.plan.constraints, each, port: release.port }
+    }
+
+    /// What the replica of a slot asks of the node that it is on, to stay there: no more because it was learned.
+    pub(crate) fn claim(&self, slot: u32) -> Ask<'a> {
+        let release = self.release_of(slot);
+        self.ask_for(release, self.sizing_of(slot).claimed(release))
+    }
+
+    /// How much the replica of a slot gets by now.
+    pub(crate) fn each_of(&self, slot: u32) -> Nutrients {
+        self.sizing_of(slot).each
+    }
+
+    fn sizing_of(&self, slot: u32) -> &Sizing {
+        match (&self.stage, &self.sizing_before) {
+            (Some(stage), Some(before)) if stage.waiting.contains(&slot) => before,
+            _ => &self.sizing,
+        }
     }
 
     /// What a slot is to run by now.
@@ -129,6 +151,10 @@ impl<'a> Placement<'a> {
         for seen in &world.observed {
             observed.entry(&seen.app_name).or_default().push(seen);
         }
+        let mut learned: BTreeMap<&AppName, Vec<&Learned>> = BTreeMap::new();
+        for of in &world.learned {
+            learned.entry(&of.app_name).or_default().push(of);
+        }
         let mut plans: BTreeMap<&AppName, &Planned> = BTreeMap::new();
         for planned in &world.plans {
             let held = plans.entry(&planned.plan.app_name).or_insert(planned);
@@ -147,8 +173,13 @@ impl<'a> Placement<'a> {
             let slots = Slots::of(here.iter().copied(), &plan.release.revision());
             let (release, fallback) = effective::release(plan, seen, slots.only_canaries(plan));
             let scaling = said.scaling(plan, &room);
-            let wanted = effective::wanted(scaling.replicas, release, budgets.get(name).copied());
+            let budget = budgets.get(name).copied();
+            let known = learned.get(name).map(Vec::as_slice).unwrap_or_default();
+            let previous = plan.previous.as_ref().map(|previous| &previous.release);
+            let sizing = size::sizing(plan, release, previous, known, budget);
+            let wanted = effective::wanted(scaling.replicas, sizing.each, budget);
             let stage = fallback.is_none().then(|| stage::of(plan, wanted, &slots)).flatten();
+            let before = stage.as_ref().map(|stage| size::sizing(plan, stage.previous, None, known, budget));
             App {
                 name,
                 generation: planned.generation,
@@ -156,6 +187,8 @@ impl<'a> Placement<'a> {
                 release,
                 revision: release.revision(),
                 fallback,
+                sizing,
+                sizing_before: before,
                 stage,
                 scaling,
                 wanted,
@@ -180,6 +213,14 @@ impl<'a> Placement<'a> {
     pub(crate) fn put(&mut self, app: usize, slot: u32, place: usize) {
         let app = &mut self.apps[app];
         self.room.take(place, &app.ask(slot));
+        app.slots.insert(slot, place);
+        app.load.add(place, self.room.zone(place));
+    }
+
+    /// Promises room of a node to a replica that is there, as far as it claims it.
+    pub(crate) fn hold(&mut self, app: usize, slot: u32, place: usize) {
+        let app = &mut self.apps[app];
+        self.room.take(place, &app.claim(slot));
         app.slots.insert(slot, place);
         app.load.add(place, self.room.zone(place));
     }

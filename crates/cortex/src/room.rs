@@ -33,7 +33,8 @@ pub(crate) enum Misfit<'a> {
 pub(crate) struct Room<'a> {
     nodes: Vec<&'a Node>,
     places: BTreeMap<&'a NodeName, usize>,
-    free: Vec<Nutrients>,
+    /// What is promised of each: more than it has, where what was learned grew.
+    promised: Vec<Nutrients>,
     /// Those that get no new work.
     drained: Vec<bool>,
     /// The host of each node, by a number: nodes of one host share its ports.
@@ -57,7 +58,7 @@ impl<'a> Room<'a> {
             .collect();
         Self {
             places: nodes.keys().enumerate().map(|(place, name)| (*name, place)).collect(),
-            free: nodes.values().map(|node| node.capacity).collect(),
+            promised: vec![Nutrients::default(); nodes.len()],
             drained: nodes.keys().map(|name| drained.contains(name)).collect(),
             hosts,
             ports: BTreeSet::new(),
@@ -116,7 +117,7 @@ impl<'a> Room<'a> {
 
     /// Whether a node has room for a replica that may run there already.
     pub(crate) fn holds(&self, place: usize, ask: &Ask) -> bool {
-        let free = self.free[place];
+        let free = self.free(place);
         ask.each.cpu_milli <= free.cpu_milli
             && ask.each.memory_mb <= free.memory_mb
             && (ask.port == 0 || !self.ports.contains(&(self.hosts[place], ask.port)))
@@ -125,7 +126,7 @@ impl<'a> Room<'a> {
 
     /// What a node lacks for one more replica, the thing hardest to change first.
     pub(crate) fn misfit<'b>(&'b self, place: usize, ask: &Ask<'b>) -> Option<Misfit<'b>> {
-        let free = self.free[place];
+        let free = self.free(place);
         if let Some(asked) = self.broken(place, ask.labels) {
             let has = self.nodes[place].labels.get(asked.label()).map(String::as_str);
             return Some(Misfit::Label { asked, has });
@@ -143,18 +144,32 @@ impl<'a> Room<'a> {
     }
 
     pub(crate) fn take(&mut self, place: usize, ask: &Ask) {
-        let free = &mut self.free[place];
-        free.cpu_milli = free.cpu_milli.saturating_sub(ask.each.cpu_milli);
-        free.memory_mb = free.memory_mb.saturating_sub(ask.each.memory_mb);
+        self.promise(place, ask.each);
         if ask.port != 0 {
             self.ports.insert((self.hosts[place], ask.port));
         }
     }
 
+    /// Promises this much, whether a node has it or not.
+    pub(crate) fn promise(&mut self, place: usize, much: Nutrients) {
+        let promised = &mut self.promised[place];
+        promised.cpu_milli = promised.cpu_milli.saturating_add(much.cpu_milli);
+        promised.memory_mb = promised.memory_mb.saturating_add(much.memory_mb);
+    }
+
+    fn free(&self, place: usize) -> Nutrients {
+        let (capacity, promised) = (self.nodes[place].capacity, self.promised[place]);
+        Nutrients {
+            cpu_milli: capacity.cpu_milli.saturating_sub(promised.cpu_milli),
+            memory_mb: capacity.memory_mb.saturating_sub(promised.memory_mb),
+        }
+    }
+
     /// Undoes a [`Room::take`].
     pub(crate) fn give_back(&mut self, place: usize, ask: &Ask) {
-        self.free[place].cpu_milli += ask.each.cpu_milli;
-        self.free[place].memory_mb += ask.each.memory_mb;
+        let promised = &mut self.promised[place];
+        promised.cpu_milli = promised.cpu_milli.saturating_sub(ask.each.cpu_milli);
+        promised.memory_mb = promised.memory_mb.saturating_sub(ask.each.memory_mb);
         self.ports.remove(&(self.hosts[place], ask.port));
     }
 

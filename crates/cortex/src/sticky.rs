@@ -1,7 +1,7 @@
 //! Stickiness: what runs already keeps its place, as far as it still fits there.
 
 use genome::{Endpoint, ReplicaState};
-use types::Workload;
+use types::{Nutrients, Workload};
 
 use crate::World;
 use crate::place::{App, Placement};
@@ -40,15 +40,32 @@ impl<'a> Placement<'a> {
                 continue;
             }
             let app = &self.apps[claim.app];
-            if !app.is_filled(claim.slot) && self.room.holds(claim.place, &app.ask(claim.slot)) {
-                self.put(claim.app, claim.slot, claim.place);
+            if !app.is_filled(claim.slot) && self.room.holds(claim.place, &app.claim(claim.slot)) {
+                self.hold(claim.app, claim.slot, claim.place);
                 self.apps[claim.app].kept.insert(claim.slot, claim.progress == 0);
                 if claim.left_over {
                     self.apps[claim.app].left_over.insert(claim.slot, claim.place);
                 }
             }
         }
+        self.grow();
         self.reserve_ports();
+    }
+
+    /// Promises to what was kept what it gets beyond its claim: after all claims were heard, so that nobody leaves for it.
+    fn grow(&mut self) {
+        for app in &self.apps {
+            for (slot, place) in &app.slots {
+                let (each, claimed) = (app.each_of(*slot), app.claim(*slot).each);
+                self.room.promise(
+                    *place,
+                    Nutrients {
+                        cpu_milli: each.cpu_milli - claimed.cpu_milli,
+                        memory_mb: each.memory_mb - claimed.memory_mb,
+                    },
+                );
+            }
+        }
     }
 
     /// Notes the jobs that are done: they are never run again, wherever their nodes are now.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Demand, Endpoint, Failure, Node, Observed, Plan, Pressure, Release, ReplicaState};
+use genome::{
+    Budget, Demand, Endpoint, Failure, Learned, Node, Observed, Plan, Pressure, Release, ReplicaState,
+};
 use types::{AppName, Digest, NodeName, Nutrients, Timestamp, Workload};
 
 use crate::{AppDecision, Decision, Planned, World, decide};
@@ -16,6 +18,7 @@ pub(crate) struct Mesh {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) observed: Vec<Observed>,
     pub(crate) demand: Vec<Demand>,
+    pub(crate) learned: Vec<Learned>,
 }
 
 impl Mesh {
@@ -42,6 +45,7 @@ impl Mesh {
             endpoints: self.endpoints.iter().collect(),
             observed: self.observed.iter().collect(),
             demand: self.demand.iter().collect(),
+            learned: self.learned.iter().collect(),
         }
     }
 

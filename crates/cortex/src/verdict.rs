@@ -19,7 +19,8 @@ pub fn verdicts(world: &World, decision: &Decision, app: &AppName) -> BTreeMap<N
     let Ok(asked) = placement.apps.binary_search_by_key(&app, |app| app.name) else { return BTreeMap::new() };
     let Some(decided) = decision.apps.get(app) else { return BTreeMap::new() };
     restore(&mut placement, world, decision);
-    let ask = placement.apps[asked].ask_for(placement.apps[asked].release);
+    let of = &placement.apps[asked];
+    let ask = of.ask_for(of.release, of.sizing.each);
     let completed = &placement.apps[asked].done;
     let sentence = |node: &NodeName| {
         let here = |slots: &mut dyn Iterator<Item = u32>| -> Vec<u32> { slots.collect() };

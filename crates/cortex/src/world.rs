@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use genome::{Budget, Demand, Endpoint, Node, Observed, Plan};
+use genome::{Budget, Demand, Endpoint, Learned, Node, Observed, Plan};
 use types::NodeName;
 
 /// What is known at one moment. The order within the lists doesn't matter. Names are unique, as they are in a
@@ -24,6 +24,8 @@ pub struct World<'a> {
     pub observed: Vec<&'a Observed>,
     /// How much nodes ask for of apps, those that are gone included.
     pub demand: Vec<&'a Demand>,
+    /// What nodes have learned of apps, those that are gone included.
+    pub learned: Vec<&'a Learned>,
 }
 
 /// A plan and its generation.

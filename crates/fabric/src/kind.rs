@@ -22,6 +22,8 @@ pub enum Kind {
     Observed,
     /// `demand`: how much of an app a node's edge and replicas ask for ([`genome::Demand`]).
     Demand,
+    /// `learned`: what a node saw that an app's replicas need ([`genome::Learned`]).
+    Learned,
     /// `trust`: a publisher whose spores may run ([`genome::Trust`]).
     Trust,
     /// `root`: the root that holds now ([`genome::RootChange`]).
@@ -68,6 +70,7 @@ impl Kind {
             Self::Node => "node",
             Self::Observed => "observed",
             Self::Demand => "demand",
+            Self::Learned => "learned",
             Self::Trust => "trust",
             Self::Root => "root",
             Self::Operator => "operator",
@@ -91,7 +94,8 @@ impl Kind {
             }
             Self::Secret | Self::Config => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
-            Self::Endpoint | Self::Node | Self::Observed | Self::Demand | Self::Member => Some(false),
+            Self::Endpoint | Self::Node | Self::Observed | Self::Demand | Self::Learned => Some(false),
+            Self::Member => Some(false),
             Self::Other(_) => None,
         }
     }
@@ -127,6 +131,7 @@ impl FromStr for Kind {
             "node" => Self::Node,
             "observed" => Self::Observed,
             "demand" => Self::Demand,
+            "learned" => Self::Learned,
             "trust" => Self::Trust,
             "root" => Self::Root,
             "operator" => Self::Operator,

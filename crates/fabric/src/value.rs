@@ -5,8 +5,8 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Invalid, Issuer, Member, Node, Observed, Operator,
-    Plan, Policy, Revoke, RootChange, Secret, Trust,
+    Budget, Config, Demand, Drain, Endpoint, Identity, Invalid, Issuer, Learned, Member, Node, Observed,
+    Operator, Plan, Policy, Revoke, RootChange, Secret, Trust,
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
@@ -24,6 +24,7 @@ pub(crate) enum Value {
     Node(Arc<Node>),
     Observed(Arc<Observed>),
     Demand(Arc<Demand>),
+    Learned(Arc<Learned>),
     Trust(Arc<Trust>),
     Root(Arc<RootPapers>),
     Operator(Arc<Operator>),
@@ -122,18 +123,7 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_node(&node.node_id))?;
             Ok(Value::Node(node.into()))
         }
-        Kind::Observed => {
-            let observed: Observed = parse(payload, Observed::validate)?;
-            owned(key, &observed.node_id)?;
-            named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
-            Ok(Value::Observed(observed.into()))
-        }
-        Kind::Demand => {
-            let demand: Demand = parse(payload, Demand::validate)?;
-            owned(key, &demand.node_id)?;
-            named(key, &RecordName::of_observed(&demand.app_name, &demand.node_id))?;
-            Ok(Value::Demand(demand.into()))
-        }
+        Kind::Observed | Kind::Demand | Kind::Learned => read_seen(key, payload),
         Kind::Drain => {
             let drain: Drain = parse(payload, Drain::validate)?;
             named(key, &RecordName::of_node(&drain.node_id))?;
@@ -160,6 +150,30 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             Ok(Value::Identity(identity.into()))
         }
         _ => json::parse(payload).map(|_| Value::Unknown).map_err(|e| e.to_string()),
+    }
+}
+
+/// What a node has seen of an app.
+fn read_seen(key: &Key, payload: &[u8]) -> Result<Value, String> {
+    match &key.kind {
+        Kind::Observed => {
+            let observed: Observed = parse(payload, Observed::validate)?;
+            owned(key, &observed.node_id)?;
+            named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
+            Ok(Value::Observed(observed.into()))
+        }
+        Kind::Demand => {
+            let demand: Demand = parse(payload, Demand::validate)?;
+            owned(key, &demand.node_id)?;
+            named(key, &RecordName::of_observed(&demand.app_name, &demand.node_id))?;
+            Ok(Value::Demand(demand.into()))
+        }
+        _ => {
+            let learned: Learned = parse(payload, Learned::validate)?;
+            owned(key, &learned.node_id)?;
+            named(key, &RecordName::of_observed(&learned.app_name, &learned.node_id))?;
+            Ok(Value::Learned(learned.into()))
+        }
     }
 }
 
@@ -200,7 +214,7 @@ fn check_removal(key: &Key) -> Result<(), String> {
         }
         (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
-        (Kind::Observed | Kind::Demand, Some(node)) => {
+        (Kind::Observed | Kind::Demand | Kind::Learned, Some(node)) => {
             AppName::new(next()).ok().map(|app| RecordName::of_observed(&app, node))
         }
         (Kind::Endpoint, Some(node)) => {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Node, Observed, Operator, Plan, Policy,
-    Revoke, Secret, Trust,
+    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Learned, Node, Observed, Operator, Plan,
+    Policy, Revoke, Secret, Trust,
 };
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, SettingName};
 
@@ -47,6 +47,8 @@ pub struct View {
     pub observed: Arc<BTreeMap<(AppName, NodeName), Arc<Observed>>>,
     /// How much nodes ask for of apps.
     pub demand: Arc<BTreeMap<(AppName, NodeName), Arc<Demand>>>,
+    /// What nodes saw that replicas of apps need.
+    pub learned: Arc<BTreeMap<(AppName, NodeName), Arc<Learned>>>,
     /// The publishers whose spores may run, by the name of their record.
     pub trust: Arc<BTreeMap<RecordName, Entry<Trust>>>,
     /// The operators that the root made, the removed among them.
@@ -100,6 +102,13 @@ impl View {
         range.take_while(move |((of, _), _)| of == app).map(|(_, demand)| demand)
     }
 
+    /// What nodes have learned of one app, in their order.
+    pub fn learned_of(&self, app: &AppName) -> impl Iterator<Item = &Arc<Learned>> {
+        let least = NodeName::new("0").expect("a name");
+        let range = self.learned.range((app.clone(), least)..);
+        range.take_while(move |((of, _), _)| of == app).map(|(_, learned)| learned)
+    }
+
     /// Shows `new`, which took the place of `old` under the same key. `None` is a place that is empty.
     pub(crate) fn replace(&mut self, old: Option<&Verified>, new: Option<&Verified>) {
         if let Some(old) = old {
@@ -123,6 +132,10 @@ impl View {
             Value::Demand(said) => {
                 let place = (said.app_name.clone(), said.node_id.clone());
                 Arc::make_mut(&mut self.demand).remove(&place);
+            }
+            Value::Learned(of) => {
+                let place = (of.app_name.clone(), of.node_id.clone());
+                Arc::make_mut(&mut self.learned).remove(&place);
             }
             Value::Endpoint(endpoint) => {
                 let apps = Arc::make_mut(&mut self.endpoints);
@@ -170,6 +183,10 @@ impl View {
             Value::Demand(said) => {
                 let place = (said.app_name.clone(), said.node_id.clone());
                 Arc::make_mut(&mut self.demand).insert(place, said.clone());
+            }
+            Value::Learned(of) => {
+                let place = (of.app_name.clone(), of.node_id.clone());
+                Arc::make_mut(&mut self.learned).insert(place, of.clone());
             }
             Value::Endpoint(endpoint) => {
                 let of_app = Arc::make_mut(&mut self.endpoints).entry(endpoint.app_name.clone()).or_default();

@@ -14,6 +14,7 @@ mod identity;
 mod invalid;
 mod issuer;
 mod label;
+mod learned;
 mod member;
 mod node;
 mod observed;
@@ -26,6 +27,7 @@ mod root;
 mod scale;
 mod schema;
 mod secret;
+mod size;
 mod trust;
 
 pub use budget::Budget;
@@ -37,6 +39,7 @@ pub use identity::Identity;
 pub use invalid::Invalid;
 pub use issuer::Issuer;
 pub use label::{Constraint, check_label};
+pub use learned::{Learned, Need};
 pub use member::Member;
 pub use node::{Node, Pressure};
 pub use observed::{Failure, Observed};
@@ -49,6 +52,7 @@ pub use root::RootChange;
 pub use scale::Scale;
 pub use schema::schemas;
 pub use secret::Secret;
+pub use size::{Fixed, Size};
 pub use trust::Trust;
 
 #[cfg(test)]

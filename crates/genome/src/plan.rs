@@ -11,7 +11,7 @@ use types::{AppName, Digest, Nutrients, SettingName, Workload};
 
 use crate::label::{validate_constraints, validate_labels};
 use crate::reach::{MAX_REACH, Reach};
-use crate::{Invalid, Scale};
+use crate::{Invalid, Scale, Size};
 
 /// The most replicas one plan may ask for.
 const MAX_REPLICAS: u32 = 10_000;
@@ -38,6 +38,9 @@ pub struct Plan {
     /// How the number of replicas follows demand, from `min` to `max`; without it there are `min`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// How much each replica gets, where that isn't what the manifest says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
     /// How long green must have been ready before blue is drained, in milliseconds.
     #[serde(default = "default_warmup")]
     pub warmup_ms: u64,
@@ -161,6 +164,7 @@ impl Plan {
             min: replicas,
             max: replicas,
             scale: None,
+            size: None,
             warmup_ms: default_warmup(),
             grace_ms: default_grace(),
             rollout: Rollout::default(),
@@ -197,6 +201,9 @@ impl Plan {
         }
         if let Some(scale) = &self.scale {
             scale.validate(self)?;
+        }
+        if let Some(size) = self.size {
+            size.validate()?;
         }
         validate_constraints(&self.constraints)?;
         validate_labels(&self.labels)?;

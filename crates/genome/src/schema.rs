@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Member, Node, Observed, Operator, Plan,
-    Policy, Revoke, RootChange, Secret, Trust,
+    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Learned, Member, Node, Observed, Operator,
+    Plan, Policy, Revoke, RootChange, Secret, Trust,
 };
 
 /// Every kind's name and schema.
@@ -17,6 +17,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("node", schema_for!(Node)),
         ("observed", schema_for!(Observed)),
         ("demand", schema_for!(Demand)),
+        ("learned", schema_for!(Learned)),
         ("trust", schema_for!(Trust)),
         ("root", schema_for!(RootChange)),
         ("operator", schema_for!(Operator)),

@@ -80,6 +80,9 @@ impl Nodes {
             for (app, node) in view.demand.keys().filter(|(_, node)| node == name) {
                 fabric.remove_demand(app, node, &**key, now)?;
             }
+            for (app, node) in view.learned.keys().filter(|(_, node)| node == name) {
+                fabric.remove_learned(app, node, &**key, now)?;
+            }
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ pub(crate) fn nodes(view: &View, decision: &Decision, presence: &Presence) -> Ve
     for app in decision.apps.values() {
         for (slot, node) in &app.slots {
             let sum = promised.entry(node).or_default();
-            let each = app.release_of(*slot).nutrients;
+            let each = app.each_of(*slot);
             sum.cpu_milli += each.cpu_milli;
             sum.memory_mb += each.memory_mb;
         }

@@ -79,6 +79,7 @@ impl Fixture {
             app: AppName::new("billing").unwrap(),
             slot: 0,
             revision: release.revision(),
+            each: release.nutrients,
             release,
             generation: 1,
             watched: false,

@@ -74,6 +74,7 @@ fn wanted(settings: serde_json::Value) -> Assignment {
         app: app(),
         slot: 0,
         revision: release.revision(),
+        each: release.nutrients,
         release,
         generation: 1,
         watched: false,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use genome::{Demand, Endpoint, Member, Node, Observed};
+use genome::{Demand, Endpoint, Learned, Member, Node, Observed};
 use serde::Serialize;
 use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
@@ -115,6 +115,28 @@ impl Fabric {
         now: Timestamp,
     ) -> Result<Option<Receipt>, Refused> {
         self.unsay(Kind::Demand, node, RecordName::of_observed(app, node), node_key, now)
+    }
+
+    /// Publishes what a node has learned of an app.
+    pub fn learned(
+        &self,
+        learned: &Learned,
+        node_key: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Receipt, Refused> {
+        let name = RecordName::of_observed(&learned.app_name, &learned.node_id);
+        self.say(Kind::Learned, &learned.node_id, name, Some(json(learned)?), node_key, now)
+    }
+
+    /// Takes what a node had learned of an app back; nothing there is fine.
+    pub fn remove_learned(
+        &self,
+        app: &AppName,
+        node: &NodeName,
+        node_key: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Option<Receipt>, Refused> {
+        self.unsay(Kind::Learned, node, RecordName::of_observed(app, node), node_key, now)
     }
 
     fn unsay(

@@ -125,6 +125,7 @@ impl Rig {
                 slot,
                 release: release.clone(),
                 revision: release.revision(),
+                each: release.nutrients,
                 generation: self.generation,
                 watched,
                 warmup: WARMUP,

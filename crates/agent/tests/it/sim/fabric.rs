@@ -54,6 +54,7 @@ impl Fabric {
             endpoints: self.endpoints.values().collect(),
             observed: self.observed.values().collect(),
             demand: Vec::new(),
+            learned: Vec::new(),
         };
         let decided = Arc::new(cortex::decide(&world));
         self.decided = Some(Arc::clone(&decided));
