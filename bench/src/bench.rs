@@ -61,9 +61,20 @@ impl Bench {
 
     /// A new mesh with three nodes; `core` binds it and all it starts.
     pub fn mesh(&self, core: Option<usize>) -> Result<Mesh> {
+        Mesh::start(&self.mesh, &self.next_dir(), core, &[])
+    }
+
+    /// One that can't see the machine's cgroups, on the proxy's core.
+    pub fn mesh_without_groups(&self) -> Result<Mesh> {
+        let hide = "umount -R /sys/fs/cgroup && exec \"$@\"";
+        let before = ["unshare", "--mount", "sh", "-c", hide, "sh"];
+        Mesh::start(&self.mesh, &self.next_dir(), Some(self.cores.proxy), &before)
+    }
+
+    fn next_dir(&self) -> PathBuf {
         let number = self.meshes.get();
         self.meshes.set(number + 1);
-        Mesh::start(&self.mesh, &self.dir.path().join(format!("mesh-{number}")), core)
+        self.dir.path().join(format!("mesh-{number}"))
     }
 
     /// One run of a load on the load's core; an open one is warmed up first.

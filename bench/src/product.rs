@@ -32,10 +32,10 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts one with three nodes in `state`, which is made if it isn't there.
-    pub fn start(program: &Path, state: &Path, core: Option<usize>) -> Result<Self> {
+    /// Starts one with three nodes in `state`, which is made if it isn't there, by a command that becomes what follows it.
+    pub fn start(program: &Path, state: &Path, core: Option<usize>, by: &[&str]) -> Result<Self> {
         fs::create_dir_all(state)?;
-        let mut process = launch(program, state, core)?;
+        let mut process = launch(program, state, core, by)?;
         let api = Api { socket: state.join("mesh.sock") };
         let status = process.until("it answered", PATIENCE, || api.get("/v1/status").ok())?;
         let edge = edge(&status)?;
@@ -108,9 +108,10 @@ pub fn keeper(status: &Value) -> Option<u32> {
     status["keeper_pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
 }
 
-fn launch(program: &Path, state: &Path, core: Option<usize>) -> Result<Process> {
+fn launch(program: &Path, state: &Path, core: Option<usize>, by: &[&str]) -> Result<Process> {
     let (text, folder) = (program.to_string_lossy(), state.to_string_lossy());
-    let argv = [&text, "run", "-nodes", "3", "-edge", "127.0.0.1:0", "--state", &folder];
+    let run = [&text, "run", "-nodes", "3", "-edge", "127.0.0.1:0", "--state", &folder];
+    let argv: Vec<&str> = by.iter().copied().chain(run).collect();
     Process::start("mesh", &argv, &[], core, &state.join("bench.log"))
 }
 

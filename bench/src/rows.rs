@@ -1,6 +1,7 @@
 //! Rows: one module a part of the table.
 
 mod changes;
+mod cost;
 mod edge;
 mod fetch;
 mod fifty;
@@ -32,6 +33,7 @@ pub struct Row {
 /// All of them, in the order of the table.
 pub const ROWS: &[Row] = &[
     Row { name: "edge", about: "the edge beside nginx and HAProxy", run: edge::run },
+    Row { name: "cost", about: "what membrane and telemetry add to a request", run: cost::run },
     Row { name: "plan", about: "from a plan to the first answer", run: first::plan },
     Row { name: "many", about: "200 replicas on one machine", run: many::run },
     Row { name: "spawn", about: "a confined program beside bubblewrap", run: spawn::run },
