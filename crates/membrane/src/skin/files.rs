@@ -35,7 +35,11 @@ pub(super) fn rules(skin: &Skin, version: i32, room: bool, given: bool) -> Resul
             Some(_) if ports => rules.handle_access(AccessNet::ConnectTcp),
             _ => Ok(rules),
         })
-        .and_then(|rules| rules.scope(Scope::from_all(abi)))
+        // before version 6 there are no scopes, and to ask for none is refused
+        .and_then(|rules| match Scope::from_all(abi) {
+            scopes if scopes.is_empty() => Ok(rules),
+            scopes => rules.scope(scopes),
+        })
         .and_then(Ruleset::create)
         .map_err(refused)?;
     for port in skin.listen.iter().filter(|_| ports) {

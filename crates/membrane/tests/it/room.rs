@@ -3,16 +3,17 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use membrane::{Bound, By, Exit, LogStream, Program, Skin, Spawn};
+use membrane::{Bound, By, Exit, Layers, LogStream, Program, Skin, Spawn};
 
-use crate::skin::{cannot, skin};
+use crate::skin::{by_reach, cannot, skin, strictest};
 use crate::support::{Client, Fifo, HARNESS, Nest, kill_dash_nine, process_exists};
 
 pub fn script(nest: &Nest, id: &str, script: &str) -> Spawn {
     let mut spawn = nest.spawn(id, Program::Path("/bin/bash".into()), &["-c", script]);
     let skin = skin(nest);
     spawn.cwd = nest.path("own");
-    spawn.skin = Some(Skin { by: By::Both, ..skin });
+    spawn.skin = Some(Skin { by: strictest(), ..skin });
+    by_reach(&mut spawn);
     spawn
 }
 
@@ -230,7 +231,8 @@ async fn files_are_given_to_it_alone_and_stand_nowhere_else() {
     spawn.files = vec![given("a", "x")];
     spawn.skin.iter_mut().for_each(|skin| skin.by = By::Landlock);
     let refused = client.keeper.spawn(spawn).await.unwrap_err().to_string();
-    assert!(refused.contains("takes namespaces"), "{refused}");
+    let why = Layers::find().confine(By::Landlock).err().unwrap_or_else(|| "takes namespaces".to_owned());
+    assert!(refused.contains(&why), "{refused}");
     client.end().await;
 }
 
