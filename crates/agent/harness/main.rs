@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 /// Listens on `PORT`. `/health` answers `HEALTH` (200), from the `SICK_AFTER`th check on 500; `/slow` holds its
-/// request until somebody connects to the port it names; anything else answers with `GREETING` and the replica.
+/// request until somebody connects to the port it names; `/spin` keeps a CPU busy from then on; anything else answers with `GREETING` and the replica.
 fn serve() -> ExitCode {
     if let Some(status) = number::<u8>("STATUS") {
         eprint(b"refusing to serve\n");
@@ -56,6 +56,13 @@ fn answer(mut stream: TcpStream) -> Option<()> {
         let sick = number("SICK_AFTER").is_some_and(|limit: u32| checks > limit);
         (if sick { 500 } else { number("HEALTH").unwrap_or(200_u16) }, String::new())
     } else {
+        if path == "/spin" {
+            std::thread::spawn(|| {
+                loop {
+                    std::hint::spin_loop();
+                }
+            });
+        }
         if let Some(port) = path.strip_prefix("/slow/").and_then(|port| port.parse().ok()) {
             // Held until the test lets go: by ending this connection.
             let mut held = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;

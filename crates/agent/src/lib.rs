@@ -6,6 +6,7 @@
 
 mod admission;
 mod agent;
+mod books;
 mod core;
 mod environment;
 mod logs;
@@ -31,5 +32,5 @@ pub use planner::{Alive, Decided, Planner};
 pub use ports::Ports;
 pub use profile::{Files, Profile, ProfileError};
 pub use retire::retire;
-pub use sample::{Sample, Samples};
+pub use sample::{Sample, Samples, Standing};
 pub use witness::Witness;

@@ -21,9 +21,10 @@ use telemetry::EventKind;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use types::{Digest, PublicKey, ReplicaName};
+use types::{AppName, Digest, PublicKey, ReplicaName};
 
 use crate::agent::{Config, Deps, StartError};
+use crate::books::Books;
 use crate::core::{Action, Core, Input, LaunchId, NotSpawned, Now, World};
 use crate::prepare::Prepared;
 use crate::sample::Samples;
@@ -47,6 +48,8 @@ enum Report {
     Spawned(LaunchId, Process, u16, u64),
     /// What the replicas use.
     Used(Result<Vec<Used>, KeeperError>),
+    /// A row of credits is on disk, or isn't.
+    Written(AppName, bool),
 }
 
 /// A connection to a keeper, and its number.
@@ -111,6 +114,8 @@ pub(crate) struct Shell {
     sample_at: Instant,
     /// Whether it is being read.
     sampling: bool,
+    /// The credits of what runs here.
+    books: Books,
     /// Who waits for the end.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -146,6 +151,7 @@ impl Shell {
             sampled: watch::Sender::default(),
             sample_at: began,
             sampling: false,
+            books: Books::new(config.timing.credits),
             stopping: None,
             config: Arc::new(config),
             deps,
@@ -192,6 +198,7 @@ impl Shell {
                 () = sleep_until(self.sample_at), if samples => self.sample(),
             }
         };
+        self.close_books();
         if let Some(done) = self.stopping.take() {
             self.drains.values().chain(self.probes.values()).for_each(AbortHandle::abort);
             // What is left is cleaning up.
@@ -221,6 +228,7 @@ impl Shell {
                 self.tell(Input::Prepared(id, facts)).await;
             }
             Report::Used(told) => self.sampled(told),
+            Report::Written(app, safe) => self.books.settle(&app, safe),
             Report::Spawned(id, process, port, by) if by == self.keeper.borrow().number => {
                 self.tell(Input::Spawned { id, pid: process.pid, port }).await;
             }

@@ -24,6 +24,8 @@ pub enum Kind {
     Demand,
     /// `learned`: what a node saw that an app's replicas need ([`genome::Learned`]).
     Learned,
+    /// `credit`: a node's row of an app's credits ([`genome::Credit`]).
+    Credit,
     /// `trust`: a publisher whose spores may run ([`genome::Trust`]).
     Trust,
     /// `root`: the root that holds now ([`genome::RootChange`]).
@@ -71,6 +73,7 @@ impl Kind {
             Self::Observed => "observed",
             Self::Demand => "demand",
             Self::Learned => "learned",
+            Self::Credit => "credit",
             Self::Trust => "trust",
             Self::Root => "root",
             Self::Operator => "operator",
@@ -95,7 +98,7 @@ impl Kind {
             Self::Secret | Self::Config => Some(true),
             Self::Root | Self::Operator | Self::Issuer | Self::Revoke => Some(true),
             Self::Endpoint | Self::Node | Self::Observed | Self::Demand | Self::Learned => Some(false),
-            Self::Member => Some(false),
+            Self::Member | Self::Credit => Some(false),
             Self::Other(_) => None,
         }
     }
@@ -132,6 +135,7 @@ impl FromStr for Kind {
             "observed" => Self::Observed,
             "demand" => Self::Demand,
             "learned" => Self::Learned,
+            "credit" => Self::Credit,
             "trust" => Self::Trust,
             "root" => Self::Root,
             "operator" => Self::Operator,

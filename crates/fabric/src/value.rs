@@ -5,8 +5,8 @@ mod papers;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Invalid, Issuer, Learned, Member, Node, Observed,
-    Operator, Plan, Policy, Revoke, RootChange, Secret, Trust,
+    Budget, Config, Credit, Demand, Drain, Endpoint, Identity, Invalid, Issuer, Learned, Member, Node,
+    Observed, Operator, Plan, Policy, Revoke, RootChange, Secret, Trust,
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
@@ -25,6 +25,7 @@ pub(crate) enum Value {
     Observed(Arc<Observed>),
     Demand(Arc<Demand>),
     Learned(Arc<Learned>),
+    Credit(Arc<Credit>),
     Trust(Arc<Trust>),
     Root(Arc<RootPapers>),
     Operator(Arc<Operator>),
@@ -123,7 +124,7 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_node(&node.node_id))?;
             Ok(Value::Node(node.into()))
         }
-        Kind::Observed | Kind::Demand | Kind::Learned => read_seen(key, payload),
+        Kind::Observed | Kind::Demand | Kind::Learned | Kind::Credit => read_seen(key, payload),
         Kind::Drain => {
             let drain: Drain = parse(payload, Drain::validate)?;
             named(key, &RecordName::of_node(&drain.node_id))?;
@@ -167,6 +168,12 @@ fn read_seen(key: &Key, payload: &[u8]) -> Result<Value, String> {
             owned(key, &demand.node_id)?;
             named(key, &RecordName::of_observed(&demand.app_name, &demand.node_id))?;
             Ok(Value::Demand(demand.into()))
+        }
+        Kind::Credit => {
+            let credit: Credit = parse(payload, Credit::validate)?;
+            owned(key, &credit.node_id)?;
+            named(key, &RecordName::of_observed(&credit.app_name, &credit.node_id))?;
+            Ok(Value::Credit(credit.into()))
         }
         _ => {
             let learned: Learned = parse(payload, Learned::validate)?;
@@ -214,7 +221,7 @@ fn check_removal(key: &Key) -> Result<(), String> {
         }
         (Kind::Drain, _) => NodeName::new(next()).ok().map(|node| RecordName::of_node(&node)),
         (Kind::Node, Some(node)) => Some(RecordName::of_node(node)),
-        (Kind::Observed | Kind::Demand | Kind::Learned, Some(node)) => {
+        (Kind::Observed | Kind::Demand | Kind::Learned | Kind::Credit, Some(node)) => {
             AppName::new(next()).ok().map(|app| RecordName::of_observed(&app, node))
         }
         (Kind::Endpoint, Some(node)) => {

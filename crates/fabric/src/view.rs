@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genome::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Learned, Node, Observed, Operator, Plan,
-    Policy, Revoke, Secret, Trust,
+    Budget, Config, Credit, Demand, Drain, Endpoint, Identity, Issuer, Learned, Node, Observed, Operator,
+    Plan, Policy, Revoke, Secret, Trust,
 };
 use types::{AppName, Digest, NodeName, PublicKey, ReplicaName, SettingName};
 
@@ -49,6 +49,8 @@ pub struct View {
     pub demand: Arc<BTreeMap<(AppName, NodeName), Arc<Demand>>>,
     /// What nodes saw that replicas of apps need.
     pub learned: Arc<BTreeMap<(AppName, NodeName), Arc<Learned>>>,
+    /// Nodes' rows of apps' credits.
+    pub credits: Arc<BTreeMap<(AppName, NodeName), Arc<Credit>>>,
     /// The publishers whose spores may run, by the name of their record.
     pub trust: Arc<BTreeMap<RecordName, Entry<Trust>>>,
     /// The operators that the root made, the removed among them.
@@ -109,6 +111,13 @@ impl View {
         range.take_while(move |((of, _), _)| of == app).map(|(_, learned)| learned)
     }
 
+    /// Nodes' rows of one app's credits, in their order.
+    pub fn credits_of(&self, app: &AppName) -> impl Iterator<Item = &Arc<Credit>> {
+        let least = NodeName::new("0").expect("a name");
+        let range = self.credits.range((app.clone(), least)..);
+        range.take_while(move |((of, _), _)| of == app).map(|(_, credit)| credit)
+    }
+
     /// Shows `new`, which took the place of `old` under the same key. `None` is a place that is empty.
     pub(crate) fn replace(&mut self, old: Option<&Verified>, new: Option<&Verified>) {
         if let Some(old) = old {
@@ -136,6 +145,10 @@ impl View {
             Value::Learned(of) => {
                 let place = (of.app_name.clone(), of.node_id.clone());
                 Arc::make_mut(&mut self.learned).remove(&place);
+            }
+            Value::Credit(row) => {
+                let place = (row.app_name.clone(), row.node_id.clone());
+                Arc::make_mut(&mut self.credits).remove(&place);
             }
             Value::Endpoint(endpoint) => {
                 let apps = Arc::make_mut(&mut self.endpoints);
@@ -187,6 +200,10 @@ impl View {
             Value::Learned(of) => {
                 let place = (of.app_name.clone(), of.node_id.clone());
                 Arc::make_mut(&mut self.learned).insert(place, of.clone());
+            }
+            Value::Credit(row) => {
+                let place = (row.app_name.clone(), row.node_id.clone());
+                Arc::make_mut(&mut self.credits).insert(place, row.clone());
             }
             Value::Endpoint(endpoint) => {
                 let of_app = Arc::make_mut(&mut self.endpoints).entry(endpoint.app_name.clone()).or_default();

@@ -7,6 +7,7 @@
 
 mod budget;
 mod config;
+mod credit;
 mod demand;
 mod drain;
 mod endpoint;
@@ -32,6 +33,7 @@ mod trust;
 
 pub use budget::Budget;
 pub use config::Config;
+pub use credit::{Credit, Gift};
 pub use demand::Demand;
 pub use drain::Drain;
 pub use endpoint::{Endpoint, Exit, ReplicaState};

@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    Budget, Config, Demand, Drain, Endpoint, Identity, Issuer, Learned, Member, Node, Observed, Operator,
-    Plan, Policy, Revoke, RootChange, Secret, Trust,
+    Budget, Config, Credit, Demand, Drain, Endpoint, Identity, Issuer, Learned, Member, Node, Observed,
+    Operator, Plan, Policy, Revoke, RootChange, Secret, Trust,
 };
 
 /// Every kind's name and schema.
@@ -18,6 +18,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("observed", schema_for!(Observed)),
         ("demand", schema_for!(Demand)),
         ("learned", schema_for!(Learned)),
+        ("credit", schema_for!(Credit)),
         ("trust", schema_for!(Trust)),
         ("root", schema_for!(RootChange)),
         ("operator", schema_for!(Operator)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nutrients::Rules;
+
 use super::rng::Rng;
 
 /// Of so many replicas what they use is read each time; of more it is read more rarely.
@@ -33,6 +35,8 @@ pub struct Timing {
     pub missing: Duration,
     /// How often what replicas use is read, while there are few; see [`Timing::next_sample`].
     pub sample_every: Duration,
+    /// What credits are worth, and how often they are written down.
+    pub credits: Rules,
     /// A process that was told to go and is still there after grace and this is killed again.
     pub insist: Duration,
 }
@@ -50,6 +54,7 @@ impl Default for Timing {
             backoff_max: Duration::from_secs(60),
             missing: Duration::from_secs(5),
             sample_every: Duration::from_secs(1),
+            credits: Rules::default(),
             insist: Duration::from_secs(10),
         }
     }
@@ -67,7 +72,8 @@ impl Timing {
     /// below a thousandth however many they are.
     #[must_use]
     pub fn next_sample(&self, replicas: usize) -> Duration {
-        let slots = replicas.div_ceil(SAMPLED_AT_ONCE).max(1);
+        // those that are gone may have left something
+        let slots = if replicas == 0 { 10 } else { replicas.div_ceil(SAMPLED_AT_ONCE) };
         self.sample_every.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX))
     }
 

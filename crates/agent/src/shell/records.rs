@@ -1,11 +1,11 @@
 //! Records and events: what this node says, in the fabric and to people.
 
-use genome::{Endpoint, Observed, ReplicaState};
+use genome::{Credit, Endpoint, Observed, ReplicaState};
 use telemetry::{Event, EventKind};
 use tokio::time::Instant;
 use types::{AppName, ReplicaName};
 
-use super::{Grounds, Shell, TRUST_EVERY};
+use super::{Grounds, Report, Shell, TRUST_EVERY};
 use crate::core::{Draft, Input, Now, Observing};
 
 impl Shell {
@@ -69,6 +69,35 @@ impl Shell {
             Observing::Withdrawn => {
                 said(self.deps.fabric.remove_observed(&app, &node, key, now.wall), "withdraw an observation");
             }
+        }
+    }
+
+    /// Publishes a row of credits, and counts it as written once it is on disk.
+    pub(super) fn write_credit(&mut self, row: Credit) {
+        let (fabric, now) = (self.deps.fabric.clone(), (self.deps.clock)());
+        if let Err(error) = fabric.credit(&row, &*self.deps.signer, now) {
+            tracing::error!(%error, "failed to publish credits");
+            return self.books.settle(&row.app_name, false);
+        }
+        let reporter = self.reporter.clone();
+        self.tasks.spawn(async move {
+            let flushed = tokio::task::spawn_blocking(move || fabric.flush()).await;
+            let safe = matches!(flushed, Ok(Ok(_)));
+            // Nobody listens any more once the agent has ended.
+            let _ = reporter.send(Report::Written(row.app_name, safe));
+        });
+    }
+
+    pub(super) fn remove_credit(&self, app: &AppName) {
+        let (node, now) = (&self.config.node.node_id, (self.deps.clock)());
+        said(self.deps.fabric.remove_credit(app, node, &*self.deps.signer, now), "remove credits");
+    }
+
+    /// Leaves what is left of all credits to the next agent of this node.
+    pub(super) fn close_books(&mut self) {
+        let now = (self.deps.clock)();
+        for row in self.books.close(&self.config.node.node_id) {
+            said(self.deps.fabric.credit(&row, &*self.deps.signer, now), "publish credits");
         }
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use membrane::{KeeperError, Used};
+use membrane::{KeeperError, Limits, Used};
 use tokio::time::Instant;
 
-use super::keeping::{launch_of, prefix};
+use super::keeping::{key, launch_of, prefix};
 use super::{Report, Shell};
+use crate::books::Deed;
 use crate::core::LaunchId;
 use crate::sample::{Sample, Samples};
 
@@ -18,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 impl Shell {
     /// Whether there is anybody to ask about, and nobody asks.
     pub(super) fn samples(&self) -> bool {
-        !self.sampling && self.core.running().next().is_some()
+        !self.sampling && (self.core.running().next().is_some() || self.books.is_busy())
     }
 
     /// Asks the keeper what the replicas of this node use.
@@ -50,7 +51,33 @@ impl Shell {
         let now = self.now();
         let replicas = self.of_launches(used);
         self.sample_at = Instant::now() + self.config.timing.next_sample(replicas.len());
-        self.sampled.send_replace(Arc::new(Samples { at: Some(now.wall), mono: now.mono, replicas }));
+        let mut samples = Samples { at: Some(now.wall), mono: now.mono, replicas, apps: BTreeMap::new() };
+        self.nourish(&mut samples);
+        self.sampled.send_replace(Arc::new(samples));
+    }
+
+    /// Works out what follows from what was read: credits and weights.
+    fn nourish(&mut self, samples: &mut Samples) {
+        let (before, view) = (self.sampled.borrow().clone(), self.deps.fabric.view());
+        samples.compare(&before);
+        for deed in self.books.tick(&self.config.node, &view, &before, samples) {
+            match deed {
+                Deed::Write(row) => self.write_credit(row),
+                Deed::Remove(app) => self.remove_credit(&app),
+                Deed::Weigh(id, limits) => self.hold_to(&id, limits),
+            }
+        }
+    }
+
+    fn hold_to(&mut self, id: &LaunchId, limits: Limits) {
+        let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node.node_id, id));
+        self.tasks.spawn(async move {
+            match keeper.set_limits(&name, limits).await {
+                // it has ended meanwhile
+                Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
+                Err(error) => tracing::debug!(%error, "failed to change the weight of {name}"),
+            }
+        });
     }
 
     fn of_launches(&self, used: Vec<Used>) -> Vec<Sample> {
@@ -71,6 +98,8 @@ impl Shell {
                 ready_at,
                 limits,
                 usage,
+                cpu_milli: None,
+                io_rate: None,
             })
         });
         running.collect()

@@ -11,6 +11,7 @@ use agent::{Agent, AgentHandle, BoxFuture, Config, Deps, Planner, Ports, Timing,
 use fabric::{Authority, Fabric, MeshId, Record, View};
 use genome::{Endpoint, Node, Plan, Pressure, Release, ReplicaState};
 use membrane::{Keeper, KeeperConfig, LogLimits};
+use nutrients::Rules;
 use serde_json::{Value, json};
 use soul::{KeyStore, SecretKey, TrustStore};
 use spore::{Source, Template, pack};
@@ -143,6 +144,7 @@ impl Rig {
                 timing: Timing {
                     probe_every: Duration::from_millis(50),
                     sample_every: Duration::from_millis(100),
+                    credits: Rules { span: 10_000_000, every: 500_000, least: 100_000 },
                     ..Timing::default()
                 },
             };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use genome::{Demand, Endpoint, Learned, Member, Node, Observed};
+use genome::{Credit, Demand, Endpoint, Learned, Member, Node, Observed};
 use serde::Serialize;
 use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
@@ -137,6 +137,23 @@ impl Fabric {
         now: Timestamp,
     ) -> Result<Option<Receipt>, Refused> {
         self.unsay(Kind::Learned, node, RecordName::of_observed(app, node), node_key, now)
+    }
+
+    /// Publishes a node's row of an app's credits.
+    pub fn credit(&self, row: &Credit, node_key: &dyn Signer, now: Timestamp) -> Result<Receipt, Refused> {
+        let name = RecordName::of_observed(&row.app_name, &row.node_id);
+        self.say(Kind::Credit, &row.node_id, name, Some(json(row)?), node_key, now)
+    }
+
+    /// Takes a node's row of an app's credits back; nothing there is fine.
+    pub fn remove_credit(
+        &self,
+        app: &AppName,
+        node: &NodeName,
+        node_key: &dyn Signer,
+        now: Timestamp,
+    ) -> Result<Option<Receipt>, Refused> {
+        self.unsay(Kind::Credit, node, RecordName::of_observed(app, node), node_key, now)
     }
 
     fn unsay(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Demand, Drain, Identity, Node, Observed, Policy, Scale, Trust};
+use genome::{Budget, Credit, Demand, Drain, Gift, Identity, Node, Observed, Policy, Scale, Trust};
 use negentropy::{Negentropy, NegentropyStorageVector};
 use types::{Aggregate, Digest, Metric, Nutrients};
 
@@ -101,7 +101,17 @@ fn later_records() -> Vec<(&'static str, Record)> {
     let metric =
         Metric { metric: "jobs".into(), path: "/metrics".into(), target: 10, aggregate: Aggregate::Max };
     scaled.scale = Some(Scale { p99_budget_ms: Some(300), metric: Some(metric), ..Scale::default() });
+    let credit = Credit {
+        node_id: node_name("node-1"),
+        app_name: crate::testing::app("billing"),
+        life: 1_800_000_000_000,
+        earned: 90_000_000,
+        spent: 30_000_000,
+        given: [(node_name("node-2"), Gift { life: 1_800_000_000_001, micros: 7 })].into(),
+        taken: [(node_name("node-3"), Gift { life: 1_800_000_000_002, micros: 8 })].into(),
+    };
     vec![
+        ("credit", own("credit", "billing/node-1", 7, credit)),
         ("demand", own("demand", "billing/node-1", 6, demand)),
         ("plan-that-scales", ordered("plan", "web", scaled)),
     ]
