@@ -52,7 +52,7 @@ pub struct Sample {
     pub revision: Revision,
     /// What kind of process it is.
     pub workload: Workload,
-    /// What it is planned with; nothing when an older agent launched it.
+    /// What it is planned with by now; nothing when an older agent launched it.
     pub nutrients: Nutrients,
     /// Its process.
     pub pid: u32,

@@ -7,10 +7,12 @@
 mod adoption;
 mod keeping;
 mod launching;
+mod learning;
 mod probing;
 mod records;
 mod renewing;
 mod sampling;
+mod sizing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +118,8 @@ pub(crate) struct Shell {
     sampling: bool,
     /// The credits of what runs here.
     books: Books,
+    learning: learning::Learning,
+    sizes: sizing::Sizes,
     /// Who waits for the end.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -152,6 +156,8 @@ impl Shell {
             sample_at: began,
             sampling: false,
             books: Books::new(config.timing.credits),
+            learning: learning::Learning::default(),
+            sizes: sizing::Sizes::new(),
             stopping: None,
             config: Arc::new(config),
             deps,
@@ -180,10 +186,14 @@ impl Shell {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Stop(done)) => {
+                        self.say_all_learned();
                         self.stopping = Some(done);
                         self.tell(Input::Shutdown).await;
                     }
-                    Some(Command::Detach(done)) => break Some(done),
+                    Some(Command::Detach(done)) => {
+                        self.say_all_learned();
+                        break Some(done);
+                    }
                     Some(Command::SporeArrived(digest)) => self.tell(Input::SporeArrived(digest)).await,
                     None => break None,
                 },
@@ -230,6 +240,7 @@ impl Shell {
             Report::Used(told) => self.sampled(told),
             Report::Written(app, safe) => self.books.settle(&app, safe),
             Report::Spawned(id, process, port, by) if by == self.keeper.borrow().number => {
+                self.has_started(&id);
                 self.tell(Input::Spawned { id, pid: process.pid, port }).await;
             }
             Report::Spawned(id, ..) => {
@@ -258,6 +269,7 @@ impl Shell {
             self.tell(Input::World(world)).await;
         }
         self.correct_records().await;
+        self.forget_learned(&decided.view);
         self.deps.witness.caught_up(decided.view.version);
     }
 

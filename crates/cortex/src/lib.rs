@@ -40,6 +40,6 @@ mod zones;
 pub use decision::{AppDecision, Assignment, Decision, Rollout, decide};
 pub use load::{Around, Counts, Figure, Load};
 pub use scale::Scaling;
-pub use size::{SizedBy, Sizing, known, need, needs};
+pub use size::{SizedBy, Sizing, known, need, needs, sizing};
 pub use verdict::verdicts;
 pub use world::{Planned, World};

@@ -226,3 +226,47 @@ fn rules_identities_and_what_is_said_of_a_plan_are_bounded() {
     labelled.labels.insert("owner".into(), "x".repeat(300));
     assert_eq!(labelled.validate().unwrap_err().field, "labels");
 }
+
+#[test]
+fn sizes_and_what_is_learned_are_bounded_and_no_part_of_a_revision() {
+    let sized = |size: serde_json::Value| {
+        let mut value = minimal();
+        value["size"] = size;
+        serde_json::from_value::<Plan>(value)
+    };
+    let auto = sized(json!("auto")).unwrap();
+    auto.validate().unwrap();
+    assert_eq!(auto.size, Some(Size::Auto));
+    assert_eq!(auto.release.revision(), plan(minimal()).release.revision());
+    let Some(Size::Fixed(fixed)) = sized(json!({ "fixed": { "memory_mb": 64 } })).unwrap().size else {
+        panic!("it is fixed")
+    };
+    assert_eq!(
+        fixed.over(Nutrients { cpu_milli: 5, memory_mb: 9 }),
+        Nutrients { cpu_milli: 5, memory_mb: 64 }
+    );
+    assert!(sized(json!({ "fixed": { "cpu_milli": 0 } })).unwrap().validate().is_err());
+    assert!(sized(json!({ "fixed": { "memory_mb": u64::MAX } })).unwrap().validate().is_err());
+    assert!(sized(json!("much")).is_err());
+
+    let learned = |needs: serde_json::Value| {
+        let value = json!({ "nodeID": "node-1", "appName": "billing", "needs": needs });
+        serde_json::from_value::<Learned>(value).unwrap().validate().map_err(|invalid| invalid.to_string())
+    };
+    let need =
+        |digit: &str, memory: serde_json::Value| json!({ "digest": digit.repeat(64), "memory_mb": memory });
+    learned(json!([need("0", json!([[1, 5], [39, 7]])), need("1", json!([]))])).unwrap();
+    let too_many: Vec<(u16, u64)> = (0..25).map(|at| (at, 1)).collect();
+    for (needs, why) in [
+        (json!([need("0", json!([])), need("0", json!([]))]), "twice"),
+        (json!((0..5).map(|n| need(&n.to_string(), json!([]))).collect::<Vec<_>>()), "more than 4"),
+        (json!([need("0", json!([[7, 1], [7, 1]]))]), "don't rise"),
+        (json!([need("0", json!([[400, 1]]))]), "from 400 on"),
+        (json!([need("0", json!([[3, u64::MAX]]))]), "weight over"),
+        (json!([need("0", json!(too_many))]), "more than 24"),
+        (json!([{ "digest": "0".repeat(64), "samples": u64::MAX }]), "samples"),
+    ] {
+        let said = learned(needs).unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+}

@@ -143,6 +143,8 @@ pub enum Command {
     Trace(c::trace::Args),
     /// Say why an app is as it is
     Why(c::why::Args),
+    /// Say how much an app's replicas need, and on what that is based
+    Advise(c::advise::Args),
     /// Show what this machine can confine workloads with
     Doctor(c::doctor::Args),
 

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 
+pub mod advise;
 pub mod budget;
 pub mod build;
 pub mod completions;
@@ -92,6 +93,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Events(args) => events::run(context, args),
         Command::Trace(args) => trace::run(context, args),
         Command::Why(args) => why::run(context, args),
+        Command::Advise(args) => advise::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Man(args) => man::run(context, args),
         Command::Version(args) => version::run(context, args),

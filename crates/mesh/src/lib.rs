@@ -34,6 +34,7 @@ mod process;
 mod progress;
 mod provenance;
 mod publisher;
+mod ration;
 mod recipe;
 mod rollout;
 mod sbom;

@@ -11,6 +11,7 @@ use crate::bind::{Asked, Rotate};
 use crate::failure::Failure;
 use crate::listen::Listen;
 use crate::packing::Bill;
+use crate::ration::Ration;
 use crate::span::Span;
 
 /// The name that is looked for when none is given.
@@ -71,6 +72,8 @@ pub struct App {
     pub idle: Option<Span>,
     /// So long must fewer replicas be enough before the others leave.
     pub settle: Option<Span>,
+    /// How much each replica gets: `"auto"`, `"cpu=200,memory=128"`, or `"manifest"`.
+    pub nutrients: Option<Ration>,
     /// A fixed port instead of any free one.
     pub port: Option<u16>,
     /// Environment over the manifest's.

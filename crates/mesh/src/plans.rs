@@ -9,6 +9,7 @@ use genome::{Plan, Previous, Reach, Release, Rollout, Scale};
 use mycelium::api::PlanAt;
 use types::{AppName, Digest, Metric, Nutrients, SettingName, Workload};
 
+use crate::ration::Ration;
 use crate::span::Span;
 
 /// In place of a profile's name: the one that the manifest names.
@@ -46,6 +47,8 @@ pub struct Settings {
     pub idle: Option<Span>,
     /// How long fewer replicas must be enough before the others leave.
     pub settle: Option<Span>,
+    /// How much each replica gets.
+    pub size: Option<Ration>,
     /// A fixed port, or 0.
     pub port: Option<u16>,
     /// The whole environment over the manifest's.
@@ -130,6 +133,7 @@ pub fn deploy(at: &PlanAt, wish: &Wish, default_warmup_ms: u64) -> Option<Plan> 
     } else if plan.max == 0 {
         (plan.min, plan.max) = (1, 1);
     }
+    plan.size = settings.size.map_or(plan.size, |ration| ration.0);
     plan.scale = Some(scaling(plan.scale.take(), wish));
     plan.warmup_ms = settings.warmup.map_or(plan.warmup_ms, Span::millis);
     plan.grace_ms = settings.grace.map_or(plan.grace_ms, Span::millis);
@@ -156,9 +160,15 @@ fn scaling(before: Option<Scale>, wish: &Wish) -> Scale {
     }
 }
 
-/// The plan with other bounds, and other times for them.
-pub fn scale(at: &PlanAt, (min, max): (u32, u32), idle: Option<Span>, settle: Option<Span>) -> Option<Plan> {
+/// The plan with other bounds, other times for them, and another size.
+pub fn scale(
+    at: &PlanAt,
+    (min, max): (u32, u32),
+    (idle, settle): (Option<Span>, Option<Span>),
+    ration: Option<Ration>,
+) -> Option<Plan> {
     let mut plan = Plan { min, max, ..at.plan.clone()? };
+    plan.size = ration.map_or(plan.size, |ration| ration.0);
     if let Some(scale) = &mut plan.scale {
         scale.idle_ms = idle.map_or(scale.idle_ms, Span::millis);
         scale.settle_ms = settle.map_or(scale.settle_ms, Span::millis);

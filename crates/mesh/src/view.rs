@@ -41,6 +41,13 @@ pub fn remarks(out: &Out, status: &MeshStatus) -> Vec<String> {
     lines
 }
 
+/// The size of each app's replicas, where that isn't what its manifest says.
+pub fn sizes(out: &Out, apps: &[AppStatus]) -> Vec<String> {
+    let said =
+        |app: &AppStatus| Some(format!("{}: {}", out.paint(Paint::Bold, &app.app_name), app.sized.as_ref()?));
+    apps.iter().filter_map(said).collect()
+}
+
 /// The nodes, one a row.
 pub fn nodes(status: &MeshStatus) -> Table {
     // Where all is well nobody needs to read it.

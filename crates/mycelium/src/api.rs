@@ -2,12 +2,14 @@
 //!
 //! Shapes of version 1. Fields may be added; a field's meaning never changes and none is removed.
 
+mod advice;
 mod mesh;
 mod openapi;
 mod settings;
 mod trace;
 mod types;
 
+pub use advice::{Advice, Evidence, Spread};
 pub use mesh::{
     Conflict, Held, IdentityStatus, MemberStatus, NetworkStatus, OperatorStatus, PeerStatus, PolicyStatus,
     Pong, RecordAt, RootsAt, Side, TicketMade, TicketStatus, TicketWish, Written,

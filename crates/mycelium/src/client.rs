@@ -152,6 +152,11 @@ impl Client {
         self.get(&format!("/v1/apps/{app}")).await
     }
 
+    /// How much an app's replicas need.
+    pub async fn advice(&self, app: &AppName) -> Result<api::Advice, ClientError> {
+        self.get(&format!("/v1/apps/{app}/advice")).await
+    }
+
     /// Why an app is as it is.
     pub async fn why(&self, app: &AppName) -> Result<api::Why, ClientError> {
         self.get(&format!("/v1/apps/{app}/why")).await

@@ -44,6 +44,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How long a part of the process may hold on before the watchdog ends it, for the next start to do better.
     pub patience: Duration,
+    /// So long must replicas have been seen before their size is learned.
+    pub learning: Duration,
     /// Threads of the edge; one a core when absent.
     pub edge_workers: Option<usize>,
 }

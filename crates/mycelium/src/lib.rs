@@ -5,6 +5,7 @@
 
 mod admin;
 pub mod admission;
+mod advise;
 pub mod api;
 mod app;
 mod body;

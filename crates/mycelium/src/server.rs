@@ -48,6 +48,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/status", get(state::status))
         .route("/v1/apps/{app}", get(state::app))
         .route("/v1/apps/{app}/why", get(state::why))
+        .route("/v1/apps/{app}/advice", get(state::advice))
         .route("/v1/apps/{app}/plan", get(records::plan))
         .route("/v1/apps/{app}/budget", get(records::budget))
         .route("/v1/records", get(mesh::held).post(records::submit))

@@ -59,6 +59,8 @@ pub(crate) fn app(
         max: entry.value.max,
         wanted: decided.wanted,
         ready: ready(decided, &replicas),
+        size: decided.sizing.each,
+        sized: (entry.value.size.is_some()).then(|| decided.sizing.to_string()),
         budget: view.budgets.get(name).map(|b| (*b.value).clone()),
         url: http.then(|| format!("{edge_url}/{name}/")),
         traffic: traffic.unwrap_or_default(),
@@ -114,7 +116,10 @@ pub(crate) fn why(decided: &Decided, app: &AppName, seen: &Seen) -> Vec<String> 
         return Vec::new();
     };
     let plan = &entry.value;
-    let Some(scale) = plan.scale.as_ref().filter(|_| plan.max > 0) else { return Vec::new() };
+    let sized = plan.size.map(|_| decision.sizing.to_string());
+    let Some(scale) = plan.scale.as_ref().filter(|_| plan.max > 0) else {
+        return sized.into_iter().collect();
+    };
     let count =
         if decision.wanted == 1 { "1 replica".to_owned() } else { format!("{} replicas", decision.wanted) };
     let bounds = if plan.min == plan.max {
@@ -126,6 +131,7 @@ pub(crate) fn why(decided: &Decided, app: &AppName, seen: &Seen) -> Vec<String> 
         Some(limited) => format!("{count} ({bounds}; {limited}): {}", decision.scaling),
         None => format!("{count} ({bounds}): {}", decision.scaling),
     }];
+    lines.extend(sized);
     lines.extend(seen.readings.trouble(app).map(|why| format!("its metric can't be read here: {why}")));
     if let (Some(budget), Some(rates)) = (scale.p99_budget_ms, seen.burns.all().get(app)) {
         let rates = WINDOWS.iter().zip(rates).map(|((window, _), rate)| format!("{rate:.1} over {window}"));

@@ -308,7 +308,7 @@ fn launch(replica: ReplicaName, wanted: &Assignment) -> Launch {
         health_ms: 0,
         grace_ms: u64::try_from(wanted.grace.as_millis()).unwrap_or(u64::MAX),
         settings: Settings::default(),
-        nutrients: release.nutrients,
+        nutrients: wanted.each,
     }
 }
 

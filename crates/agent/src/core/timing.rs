@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use nutrients::Rules;
+use nutrients::learn::Times;
 
 use super::rng::Rng;
 
 /// Of so many replicas what they use is read each time; of more it is read more rarely.
 const SAMPLED_AT_ONCE: usize = 32;
+
+/// What replicas needed a day ago counts half.
+const HALF_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The periods of a replica's life; tests and the simulation shorten them.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +41,8 @@ pub struct Timing {
     pub sample_every: Duration,
     /// What credits are worth, and how often they are written down.
     pub credits: Rules,
+    /// So long must replicas of a release have been seen, all together, before their size follows from it.
+    pub learn: Duration,
     /// A process that was told to go and is still there after grace and this is killed again.
     pub insist: Duration,
 }
@@ -55,6 +61,7 @@ impl Default for Timing {
             missing: Duration::from_secs(5),
             sample_every: Duration::from_secs(1),
             credits: Rules::default(),
+            learn: Duration::from_secs(30 * 60),
             insist: Duration::from_secs(10),
         }
     }
@@ -75,6 +82,11 @@ impl Timing {
         // those that are gone may have left something
         let slots = if replicas == 0 { 10 } else { replicas.div_ceil(SAMPLED_AT_ONCE) };
         self.sample_every.saturating_mul(u32::try_from(slots).unwrap_or(u32::MAX))
+    }
+
+    /// Over which times is learned what replicas need.
+    pub(crate) fn learning(&self) -> Times {
+        Times { window: self.learn / 6, minimum: self.learn, half_life: HALF_LIFE }
     }
 
     /// The wait until the next health check.

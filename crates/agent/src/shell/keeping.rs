@@ -82,6 +82,9 @@ pub(super) fn cause(oom: OutOfMemory) -> String {
 impl Shell {
     pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>) {
         let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
+        if let Some(oom) = oom {
+            self.lacked_memory(&id, oom);
+        }
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {
             let cause = oom.map(cause);

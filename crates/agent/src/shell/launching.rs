@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cortex::Assignment;
 use membrane::{KeeperError, Limits, Program, Spawn};
 use spore::Needs;
-use types::PublicKey;
+use types::{Nutrients, PublicKey};
 
 use super::keeping::{keeper_spawn, key};
 use super::{Held, Report, Shell};
@@ -164,7 +164,7 @@ impl Shell {
             note: serde_json::to_string(launch)?,
             skin,
             files: settings.0.into_iter().map(Bound::into_file).collect::<io::Result<_>>()?,
-            limits: Some(limits(&manifest.nutrients)),
+            limits: Some(limits(&manifest.nutrients, wanted.each)),
         })
     }
 
@@ -219,16 +219,24 @@ impl Shell {
     }
 }
 
-/// What a manifest's budget means to the kernel; what is 0 there is not limited, as it is not planned with.
-fn limits(needs: &Needs) -> Limits {
-    Limits {
-        cpu_milli: u32::try_from(needs.cpu_milli).unwrap_or(u32::MAX),
-        memory: needs.memory_mb.saturating_mul(1 << 20),
+/// What a manifest's budget, and the size of a replica, mean to the kernel.
+fn limits(needs: &Needs, each: Nutrients) -> Limits {
+    let others = Limits {
         pids: needs.pids.unwrap_or(0),
         io_weight: needs.io_weight.unwrap_or(0),
         open_files: needs.open_files.unwrap_or(0),
         log_bytes: u64::from(needs.log_mb.unwrap_or(0)) << 20,
         ..Limits::default()
+    };
+    sized(others, each)
+}
+
+/// The same with another size; what is 0 there is not limited, as it is not planned with.
+pub(super) fn sized(others: Limits, each: Nutrients) -> Limits {
+    Limits {
+        cpu_milli: u32::try_from(each.cpu_milli).unwrap_or(u32::MAX),
+        memory: each.memory_mb.saturating_mul(1 << 20),
+        ..others
     }
 }
 
@@ -248,10 +256,11 @@ mod tests {
     fn what_a_manifest_says_is_asked_of_the_kernel_and_what_it_leaves_out_is_left_to_the_keeper() {
         let needs: Needs = serde_json::from_str(r#"{"cpu_milli":200,"memory_mb":3}"#).unwrap();
         let plain = Limits { cpu_milli: 200, memory: 3 << 20, ..Limits::default() };
-        assert_eq!(limits(&needs), plain);
+        let each = Nutrients { cpu_milli: 200, memory_mb: 3 };
+        assert_eq!(limits(&needs, each), plain);
         let more =
             Needs { pids: Some(4), open_files: Some(50), io_weight: Some(6), log_mb: Some(7), ..needs };
-        let more = limits(&more);
+        let more = limits(&more, each);
         assert_eq!(more, Limits { pids: 4, open_files: 50, io_weight: 6, log_bytes: 7 << 20, ..plain });
     }
 }

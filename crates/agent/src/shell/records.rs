@@ -145,7 +145,7 @@ impl Shell {
 }
 
 /// A record that could not be written is a fault of the machine or of the mesh's set-up; what runs goes on.
-fn said<T>(result: Result<T, fabric::Refused>, what: &str) {
+pub(super) fn said<T>(result: Result<T, fabric::Refused>, what: &str) {
     if let Err(error) = result {
         tracing::error!(%error, "failed to {what}");
     }

@@ -52,6 +52,8 @@ impl Shell {
         let replicas = self.of_launches(used);
         self.sample_at = Instant::now() + self.config.timing.next_sample(replicas.len());
         let mut samples = Samples { at: Some(now.wall), mono: now.mono, replicas, apps: BTreeMap::new() };
+        self.learn(&samples);
+        self.size(&mut samples);
         self.nourish(&mut samples);
         self.sampled.send_replace(Arc::new(samples));
     }
@@ -69,13 +71,14 @@ impl Shell {
         }
     }
 
-    fn hold_to(&mut self, id: &LaunchId, limits: Limits) {
+    /// Gives a replica other limits.
+    pub(super) fn hold_to(&mut self, id: &LaunchId, limits: Limits) {
         let (keeper, name) = (self.keeper.borrow().keeper.clone(), key(&self.config.node.node_id, id));
         self.tasks.spawn(async move {
             match keeper.set_limits(&name, limits).await {
                 // it has ended meanwhile
                 Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Lost) => {}
-                Err(error) => tracing::debug!(%error, "failed to change the weight of {name}"),
+                Err(error) => tracing::warn!(%error, "failed to change what {name} is held to"),
             }
         });
     }
@@ -92,7 +95,7 @@ impl Shell {
                 digest: launch.digest,
                 revision: launch.revision.clone(),
                 workload: launch.workload,
-                nutrients: launch.nutrients,
+                nutrients: self.size_of(launch).unwrap_or(launch.nutrients),
                 pid,
                 ready,
                 ready_at,

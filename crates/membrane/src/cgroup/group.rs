@@ -50,6 +50,8 @@ pub struct Usage {
     pub memory: Option<u64>,
     /// The most it ever had.
     pub memory_peak: Option<u64>,
+    /// Of the memory, what only holds content of files that wasn't asked for again: it goes when memory is short.
+    pub memory_cache: Option<u64>,
     /// Processes and threads now.
     pub pids: Option<u64>,
     /// Bytes read from disks and written to them.
@@ -199,6 +201,10 @@ impl Group {
                 .or_else(cpu_v1),
             memory: number(Controller::Memory, "memory.current", "memory.usage_in_bytes"),
             memory_peak: number(Controller::Memory, "memory.peak", "memory.max_usage_in_bytes"),
+            memory_cache: file(Controller::Memory, "memory.stat", "memory.stat").and_then(|path| {
+                let v1 = || files::keyed(&path, "total_inactive_file");
+                v1().or_else(|| files::keyed(&path, "inactive_file"))
+            }),
             pids: number(Controller::Pids, "pids.current", "pids.current"),
             io_bytes: file(Controller::Io, "io.stat", "blkio.throttle.io_service_bytes_recursive")
                 .and_then(|path| fs::read_to_string(path).ok())

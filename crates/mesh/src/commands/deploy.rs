@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::operator::Operator;
 use crate::pairs::{self, Pair};
 use crate::plans::{self, Settings, Wish};
+use crate::ration::Ration;
 use crate::rollout::Waiting;
 use crate::span::Span;
 use crate::{bind, bring, packing};
@@ -41,6 +42,10 @@ pub struct Args {
     /// So long must fewer replicas be enough before the others leave [default: 30s]
     #[arg(long, value_name = "TIME")]
     settle: Option<Span>,
+    /// How much each replica gets: `auto` for what the mesh learns that it needs, numbers (thousandths of a CPU, MiB), or
+    /// `manifest` for what that says [default: as now, or the manifest's]
+    #[arg(long, value_name = "auto|manifest|cpu=N,memory=N")]
+    nutrients: Option<Ration>,
     /// Listen on this port instead of any free one: one replica a machine
     #[arg(long)]
     port: Option<u16>,
@@ -125,6 +130,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         replicas,
         idle: args.idle,
         settle: args.settle,
+        size: args.nutrients,
         port: args.port,
         env: None,
         bound: None,

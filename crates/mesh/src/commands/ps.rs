@@ -47,6 +47,9 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
         context.out.note("no replicas");
     } else {
         context.out.line(table.render())?;
+        for size in view::sizes(&context.out, &apps) {
+            context.out.line(size)?;
+        }
     }
     Ok(Code::Ok)
 }

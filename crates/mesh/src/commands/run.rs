@@ -90,6 +90,9 @@ pub struct Serving {
     /// How long a part of this process may hold on before it is ended
     #[arg(long, value_name = "TIME", default_value = "10s", hide = true)]
     pub watchdog: Span,
+    /// So long must replicas have been seen, all together, before their size is learned
+    #[arg(long, value_name = "TIME", default_value = "30m", hide = true)]
+    pub learning: Span,
     /// Go on when the terminal goes away
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -236,6 +239,7 @@ impl Serving {
             environment: environment.collect(),
             edge_workers: self.edge_workers,
             patience: self.watchdog.0,
+            learning: self.learning.0,
         })
     }
 
@@ -250,6 +254,7 @@ impl Serving {
         line.maybe("--tls-cert", self.tls_cert.as_ref());
         line.maybe("--tls-key", self.tls_key.as_ref());
         line.maybe("--edge-workers", self.edge_workers.map(|n| n.to_string()));
+        line.flag("--learning", format!("{}ms", self.learning.millis()));
         line.flag("--watchdog", format!("{}ms", self.watchdog.millis()));
         if self.tls {
             line.0.push("--tls".into());

@@ -1,4 +1,4 @@
-//! `mesh scale`: how many replicas an app has, and between which bounds that follows demand.
+//! `mesh scale`: how many replicas an app has, how much each gets, and between which bounds that follows demand.
 
 use mycelium::api::PlanAt;
 use types::AppName;
@@ -9,16 +9,17 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::existing;
 use crate::plans;
+use crate::ration::Ration;
 use crate::rollout::Waiting;
 use crate::span::Span;
 
-/// Change how many replicas an app has, or between which bounds that follows demand.
+/// Change how many replicas an app has, between which bounds that follows demand, or how much each gets.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The app
     app: AppName,
     /// So many, whatever the demand
-    #[arg(required_unless_present_any = ["min", "max", "idle", "settle"])]
+    #[arg(required_unless_present_any = ["min", "max", "idle", "settle", "nutrients"])]
     instances: Option<u32>,
     /// The fewest; with 0 it sleeps while nobody asks for it
     #[arg(long)]
@@ -32,15 +33,19 @@ pub struct Args {
     /// So long must fewer be enough before the others leave
     #[arg(long, value_name = "TIME")]
     settle: Option<Span>,
+    /// How much each replica gets: `auto` for what the mesh learns that it needs, numbers (thousandths of a CPU, MiB), or
+    /// `manifest` for what that says; what runs gets it as it runs
+    #[arg(long, value_name = "auto|manifest|cpu=N,memory=N")]
+    nutrients: Option<Ration>,
     #[command(flatten)]
     waiting: Waiting,
 }
 
 /// Runs it.
 pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
-    let Args { app, instances, min, max, idle, settle, waiting } = args;
+    let Args { app, instances, min, max, idle, settle, nutrients, waiting } = args;
     let asked = plans::replicas(instances, min, max).map_err(Failure::usage)?;
-    let unchanged = format!("{app} has these bounds already");
+    let unchanged = format!("{app} is scaled so already");
     change::plan(context, &app, &waiting, &unchanged, |at: &PlanAt| {
         let plan = existing(&app, at)?;
         let bounds = match (min, max, asked) {
@@ -56,6 +61,6 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
             ))
             .hint("deploy it again, with the bounds: `mesh deploy … --min N --max N`"));
         }
-        Ok(plans::scale(at, bounds, idle, settle))
+        Ok(plans::scale(at, bounds, (idle, settle), nutrients))
     })
 }

@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     } else {
         out.line(format_args!("\n{}", view::apps(out, &status).render()))?;
     }
-    for remark in view::remarks(out, &status) {
+    for remark in view::remarks(out, &status).into_iter().chain(view::sizes(out, &status.apps)) {
         out.line(format_args!("\n{remark}"))?;
     }
     Ok(Code::Ok)

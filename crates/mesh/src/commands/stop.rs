@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let unchanged = format!("{app} is stopped already");
     let code = change::plan(context, &app, &waiting, &unchanged, |at: &PlanAt| {
         existing(&app, at)?;
-        Ok(plans::scale(at, (0, 0), None, None))
+        Ok(plans::scale(at, (0, 0), (None, None), None))
     })?;
     if purge {
         let operator = Operator::open(context, waiting.key())?;

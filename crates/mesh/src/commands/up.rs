@@ -153,6 +153,7 @@ fn settings(file: &MeshFile, app: &App) -> Settings {
         replicas: app.replicas().ok().flatten(),
         idle: app.idle,
         settle: app.settle,
+        size: app.nutrients,
         port: app.port,
         env: app.env.clone(),
         bound: None,

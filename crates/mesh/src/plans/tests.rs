@@ -71,7 +71,7 @@ fn rolling_back_swaps_the_two_and_never_leaves_a_failed_one_to_fall_back_to() {
 
 #[test]
 fn a_stopped_app_comes_back_when_it_is_deployed() {
-    let stopped = scale(&at(Some(running(b"a")), false), (0, 0), None, None).unwrap();
+    let stopped = scale(&at(Some(running(b"a")), false), (0, 0), (None, None), None).unwrap();
     assert_eq!((stopped.min, stopped.max), (0, 0));
     let plan = deploy(&at(Some(stopped.clone()), false), &wish(b"a"), 2000).unwrap();
     assert_eq!((plan.min, plan.max, plan.release), (1, 1, stopped.release));

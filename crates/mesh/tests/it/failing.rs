@@ -69,6 +69,7 @@ fn config(place: &Place) -> Config {
         environment: Vec::new(),
         edge_workers: Some(1),
         patience: Duration::from_secs(10),
+        learning: Duration::from_secs(1800),
     }
 }
 

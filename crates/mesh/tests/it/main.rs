@@ -10,6 +10,7 @@ mod deploy;
 mod failing;
 mod inspect;
 mod keys;
+mod learning;
 mod observe;
 mod operate;
 mod policy;

@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use super::advice::Advice;
 use super::mesh::{
     Conflict, Held, IdentityStatus, MemberStatus, NetworkStatus, OperatorStatus, PolicyStatus, Pong,
     RecordAt, RootsAt, TicketMade, TicketStatus, TicketWish, Written,
@@ -50,6 +51,7 @@ const OPERATIONS: &[Operation] = &[
     get("/v1/apps/{app}/plan", "The plan of an app and the generation of the next one", of::<PlanAt>),
     get("/v1/apps/{app}/budget", "The budget of an app and the generation of the next one", of::<BudgetAt>),
     get("/v1/apps/{app}/why", "Why an app is as it is, node by node", of::<Why>),
+    get("/v1/apps/{app}/advice", "How much an app's replicas need, as was learned", of::<Advice>),
     post("/v1/records", "Submit one signed record in wire form", Some((BYTES, binary)), of::<Receipt>),
     get("/v1/records", "What this node holds, to be compared with what another does", of::<Held>),
     get("/v1/spores", "Every stored spore", of::<Vec<SporeInfo>>),

@@ -120,6 +120,12 @@ pub struct AppStatus {
     pub wanted: u32,
     /// Replicas of the right revision that are ready (or, for a job, completed).
     pub ready: u32,
+    /// What each replica gets of its node.
+    #[serde(default)]
+    pub size: Nutrients,
+    /// The same in a sentence, with the reason, where that isn't the manifest alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sized: Option<String>,
     /// Its budget, when it has one.
     pub budget: Option<Budget>,
     /// Its URL at the edge, when it takes HTTP.
@@ -200,7 +206,7 @@ pub struct Why {
     pub state: AppState,
     /// One sentence.
     pub summary: String,
-    /// Why there are as many replicas as there are, and how fast its error budget is used up here.
+    /// Why there are as many replicas as there are, how large they are, and how fast its error budget is used up here.
     #[serde(default)]
     pub scale: Vec<String>,
     /// For every node why it runs or doesn't run a replica.

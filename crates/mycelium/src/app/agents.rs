@@ -96,7 +96,7 @@ pub(super) async fn start_agents(
             layers: facts.layers.clone(),
             edge_url: edge_url.to_owned(),
             environment: config.environment.clone(),
-            timing: Timing::default(),
+            timing: Timing { learn: config.learning, ..Timing::default() },
         };
         let started = Agent::new(set_up, deps).start().await;
         let handle = started.map_err(|source| StartError::Node { node: name.to_string(), source })?;

@@ -19,7 +19,8 @@ use super::error::ApiError;
 use super::records::name;
 use super::streams::LineSender;
 use crate::Paths;
-use crate::api::{AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
+use crate::advise::advise;
+use crate::api::{Advice, AppStatus, EdgeStatus, MeshStatus, Shutdown, SporeInfo, Traffic, VersionInfo, Why};
 use crate::clock::SystemClock;
 use crate::demand::Seen;
 use crate::events::EventLog;
@@ -227,6 +228,15 @@ pub(super) async fn why(
         events,
         app_name: app,
     }))
+}
+
+/// `GET /v1/apps/{app}/advice`
+pub(super) async fn advice(
+    State(state): State<ApiState>,
+    Path(app): Path<String>,
+) -> Result<Json<Advice>, ApiError> {
+    let app = name(&app)?;
+    advise(&state.planner.decided(), &app).map(Json).ok_or_else(|| state.no_such_app(&app))
 }
 
 /// `GET /v1/metrics`

@@ -18,6 +18,8 @@ fn revision(name: &str) -> Revision {
 
 fn status(state: AppState, revision_now: &str, replicas: Vec<Endpoint>) -> AppStatus {
     AppStatus {
+        size: Default::default(),
+        sized: None,
         app_name: types::AppName::new("billing").unwrap(),
         generation: 2,
         version: "v1".into(),

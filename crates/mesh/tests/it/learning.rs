@@ -1,0 +1,126 @@
+//! Replicas that get the size that they turn out to need.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+/// How long a test waits for something that should come. It is never waited for in vain.
+const PATIENCE: Duration = Duration::from_secs(90);
+const MIB: u64 = 1 << 20;
+
+/// Holds 40 MiB, and says that it is well.
+const HOLDER: &str = r##"#!/usr/bin/env python3
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+held = b"x" * (40 << 20)
+
+class Holder(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Holder).serve_forever()
+"##;
+
+fn holder(place: &Place) -> String {
+    place.write("holder", HOLDER);
+    let manifest = serde_json::json!({
+        "kind": "Spore", "name": "holder", "version": "v1", "command": "holder", "interpreter": "python3",
+        "nutrients": { "cpu_milli": 500, "memory_mb": 256 },
+    });
+    place.write("holder.json", &manifest.to_string());
+    place.mesh("build -manifest holder.json -binary holder").good().stdout.trim().to_owned()
+}
+
+/// Waits until something holds of what `line` answers.
+#[expect(clippy::disallowed_methods, reason = "what is learned has no event of its own")]
+#[track_caller]
+fn until(place: &Place, line: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let answer = place.json(line);
+        if holds(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < end, "not {what}: {answer:#}\nlog:\n{}", place.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The limit of memory that the kernel holds a process to, by its group in either hierarchy.
+fn limit(pid: u64) -> u64 {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let of = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        let files = match controllers {
+            "memory" => [format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")],
+            "" => [format!("/sys/fs/cgroup{path}/memory.max")],
+            _ => return None,
+        };
+        files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
+    };
+    groups.lines().find_map(of).unwrap_or_else(|| panic!("no limit of {pid} among\n{groups}"))
+}
+
+fn counts(place: &Place) -> bool {
+    let labels = place.json("doctor")["labels"].clone();
+    let counts = labels["mesh.memory"].is_string() && rustix::process::geteuid().is_root();
+    if !counts {
+        println!("SKIPPED: nobody counts memory here");
+    }
+    counts
+}
+
+#[test]
+fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
+    let place = Place::new();
+    if !counts(&place) {
+        return;
+    }
+    let spore = holder(&place);
+    let _mesh = place.start("-nodes 1 --learning 6s");
+    place.mesh(&format!("deploy {spore} --nutrients auto")).good();
+    let first = place.json("ps")[0].clone();
+    let pid = first["pid"].as_u64().unwrap();
+    assert_eq!(limit(pid), 256 * MIB, "as its manifest says, at first");
+
+    let advice = until(&place, "advise holder", "enough evidence", |it| it["advised"].is_object());
+    let advised = advice["advised"]["memory_mb"].as_u64().unwrap();
+    let peak = advice["evidence"]["memory_mb"]["max"].as_u64().unwrap();
+    assert!((41..90).contains(&peak) && (peak..140).contains(&advised), "{advice:#}");
+    assert!(advice["evidence"]["ready_ms"]["p50"].as_u64().unwrap() > 0, "{advice:#}");
+    until(&place, "status", "given less", |status| {
+        let now = status["apps"][0]["size"]["memory_mb"].as_u64().unwrap();
+        now < 140 && limit(pid) == now * MIB
+    });
+    let after = place.json("ps")[0].clone();
+    assert_eq!((&after["pid"], &after["restarts"]), (&first["pid"], &first["restarts"]), "it ran on");
+    let why = place.mesh("why holder").good().stdout;
+    assert!(why.contains("MiB each, learned on 1 node"), "{why}");
+    let said = place.mesh("advise holder").good().stdout;
+    assert!(said.contains("MiB each, learned on 1 node") && said.contains("p99"), "{said}");
+    for shown in ["ps", "status"] {
+        let shown = place.mesh(shown).good().stdout;
+        assert!(shown.contains("MiB each, learned on 1 node"), "{shown}");
+    }
+    let promised = place.json("status")["nodes"][0]["promised"]["memory_mb"].as_u64().unwrap();
+    assert!(promised < 140, "what is promised is what it gets: {promised}");
+
+    // By numbers and back, as it runs; and what was learned outlives this process.
+    place.mesh("scale holder --nutrients memory=200").good();
+    until(&place, "status", "given what was said", |_| limit(pid) == 200 * MIB);
+    let said = place.mesh("advise holder").good().stdout;
+    assert!(said.contains("mesh scale holder --nutrients auto"), "{said}");
+    place.mesh("scale holder --nutrients manifest").good();
+    until(&place, "status", "given what its manifest says", |_| limit(pid) == 256 * MIB);
+    let refused = place.mesh("scale holder --nutrients much");
+    assert!(refused.code != 0 && refused.stderr.contains("is no size"), "{}", refused.shown());
+}
