@@ -92,6 +92,7 @@ fn skin(own: &std::path::Path) -> Result<Skin> {
         own: vec![own.to_owned()],
         connect: Some(vec![1]),
         listen: vec![2],
+        offline: false,
         reach: Some(Reach { tcp: vec![(None, 1)], udp: Vec::new(), listen: vec![2] }),
         host_name: "spawn".to_owned(),
         tmp_mb: profile.own.tmp_mb,

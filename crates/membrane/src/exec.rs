@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::exit::Exit;
-use crate::skin::{GUEST, Host, drop_capabilities};
+use crate::skin::{GUEST, Host, NAMESPACES, drop_capabilities};
 use crate::{marker, procfs};
 
 /// What a terminal sends to a whole foreground group: the command's to act upon while it runs.
@@ -64,20 +64,25 @@ pub fn exec_in(pid: u32, argv: &[String]) -> io::Result<Exit> {
 struct Room {
     process: OwnedFd,
     folder: OwnedFd,
+    namespaces: libc::c_int,
 }
 
 impl Room {
     /// That of a process, if it isn't where we are.
     fn of(pid: u32) -> io::Result<Option<Self>> {
-        let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/user"));
-        if space(&pid.to_string())? == space("self")? {
+        let same = |kind: &str| -> io::Result<bool> {
+            let space = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+            Ok(space(&pid.to_string())? == space("self")?)
+        };
+        if same("user")? {
             return Ok(None);
         }
+        let namespaces = if same("net")? { NAMESPACES } else { NAMESPACES | libc::CLONE_NEWNET };
         let id = rustix::process::Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
         let process = rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty())?;
         let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
         let folder = rustix::fs::open(format!("/proc/{pid}/cwd"), flags, rustix::fs::Mode::empty())?;
-        Ok(Some(Self { process, folder }))
+        Ok(Some(Self { process, folder, namespaces }))
     }
 
     /// Goes on in it, as a process born there, its guest, without capabilities. The process before waits for the end.
@@ -88,7 +93,7 @@ impl Room {
         let done = |result: libc::c_long| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
         // SAFETY: system calls on numbers.
         unsafe {
-            done(Host::enter(self.process.as_raw_fd()).into())?;
+            done(Host::enter(self.process.as_raw_fd(), self.namespaces).into())?;
             done(libc::fchdir(self.folder.as_raw_fd()).into())?;
             match libc::fork() {
                 -1 => return Err(io::Error::last_os_error()),

@@ -116,6 +116,8 @@ struct Plan {
     spared: bool,
     /// Process 1 of the room.
     host: c_int,
+    /// Its namespaces.
+    namespaces: c_int,
     /// Told back: the process; the step and `errno` of a failure, and what of the room it was about.
     pid: AtomicI32,
     step: AtomicI32,
@@ -143,6 +145,7 @@ impl Launch<'_> {
             joins: self.joins.iter().map(AsRawFd::as_raw_fd).collect(),
             spared: std::fs::read(OOM_SCORE).is_ok_and(|score| score.starts_with(b"-")),
             host: -1,
+            namespaces: 0,
             pid: AtomicI32::new(0),
             step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
@@ -159,6 +162,7 @@ impl Launch<'_> {
                 let host =
                     room.open(&self.envp, self.group).map_err(|error| Failed { step: step(), error })?;
                 plan.host = host.fd();
+                plan.namespaces = room.namespaces();
                 let stage = self.child(&plan, stage)?;
                 let _ = rustix::process::waitpid(Some(stage), WaitOptions::empty());
                 let pid = Pid::from_raw(plan.pid.load(Ordering::Relaxed));
@@ -247,7 +251,7 @@ unsafe extern "C" fn stage(plan: *mut c_void) -> ! {
         if !join(told) {
             fail(told, 1);
         }
-        if Host::enter(told.host) < 0 {
+        if Host::enter(told.host, told.namespaces) < 0 {
             fail(told, 5);
         }
         let birth = Birth { flags: libc::CLONE_PARENT, group: None };

@@ -41,6 +41,6 @@ pub use exit::{Exit, OutOfMemory};
 pub use facts::Facts;
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
-pub use skin::{Bound, By, Layers, Skin};
+pub use skin::{Bound, By, Layers, Skin, allowed_calls};
 pub use strays::reap_strays;
 pub use wire::Process;

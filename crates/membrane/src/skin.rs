@@ -19,9 +19,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use calls::allowed_calls;
 pub use layers::Layers;
 pub(crate) use layers::Means;
-pub(crate) use room::{GUEST, Host, Renewal, Room};
+pub(crate) use room::{GUEST, Host, NAMESPACES, Renewal, Room};
 pub(crate) use wear::{Grown, drop_capabilities};
 
 use crate::bpf::Reach;
@@ -42,6 +43,10 @@ pub struct Skin {
     pub connect: Option<Vec<u16>>,
     /// The TCP ports that it may listen on.
     pub listen: Vec<u16>,
+    /// Whether it has no network at all: no sockets but pairs, and where it has a room, a network of its own with nothing
+    /// in it. `connect` and `listen` name nothing then.
+    #[serde(default)]
+    pub offline: bool,
     /// Where exactly it may reach, addresses and UDP included. It takes [`Layers::reach`] and a group, and is refused
     /// without.
     #[serde(default)]
@@ -94,7 +99,7 @@ impl Skin {
     /// Whether Landlock keeps it to its TCP ports: not where programs at its group do, which know more, and tell what they
     /// refuse; Landlock would refuse first, and say nothing.
     fn ports_by_landlock(&self) -> bool {
-        self.reach.is_none() || self.by != By::Any
+        !self.offline && (self.reach.is_none() || self.by != By::Any)
     }
 
     /// Lays it out for a child to put on.
@@ -108,12 +113,7 @@ impl Skin {
         let given = !bound.is_empty();
         let room = room.map(|means| Room::plan(self, bound, means)).transpose()?;
         let rules = landlock.map(|version| files::rules(self, version, room.is_some(), given)).transpose()?;
-        Ok(Grown::new(
-            rules,
-            calls::filter(self.reach.as_ref().is_some_and(|reach| !reach.udp.is_empty()))
-                .map_err(Lack::Refused)?,
-            room,
-        ))
+        Ok(Grown::new(rules, calls::filter(self).map_err(Lack::Refused)?, room))
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn skin(confinement: &Confinement, place: &Place) -> Option<Skin> {
         own: place.data.map(Path::to_owned).into_iter().collect(),
         connect: Some(tcp.iter().map(|(_, port)| *port).collect()),
         reach: place.exact.then(|| Reach { tcp, udp: of(Transport::Udp).collect(), listen: listen.clone() }),
+        offline: !profile.network.edge && place.port == 0 && place.reach.is_empty(),
         listen,
         host_name: place.name.chars().take(64).collect(),
         tmp_mb: profile.own.tmp_mb,

@@ -3,7 +3,8 @@
 //! What is not listed does not exist for a workload (`ENOSYS`), so that a program that tries something newer falls back
 //! to what it did before. Left out is what reaches into the machine (mounts, modules, time, kexec, BPF, performance
 //! counters), into other processes (ptrace, their memory, their namespaces), the kernel's keys, and what has been the way
-//! out of sandboxes more often than it is needed: io_uring, userfaultfd, new namespaces.
+//! out of sandboxes more often than it is needed: io_uring, userfaultfd, new namespaces; and `openat2` and `sched_setattr`,
+//! whose arguments a filter can't see, beside calls that do the same.
 
 mod search;
 
@@ -15,6 +16,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     sock_filter,
 };
+
+use super::Skin;
 
 /// The flags of `clone` that make a namespace.
 const NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -30,24 +33,59 @@ const KIND: u64 = 0xf;
 const TCP: [i32; 2] = [0, libc::IPPROTO_TCP];
 /// UDP, likewise.
 const UDP: [i32; 2] = [0, libc::IPPROTO_UDP];
+/// The bits of a mode that let a file run with the rights of its owner, or of its group.
+const SET_ID: libc::mode_t = libc::S_ISUID | libc::S_ISGID;
+/// The flags of `open` that make a file: O_CREAT, and O_TMPFILE without O_DIRECTORY.
+const MAKES: libc::c_int = libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY);
 /// Typing into a terminal as if its user did.
 const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-/// The filter; with `datagrams` for one whose reach names where to.
-pub(super) fn filter(datagrams: bool) -> Result<&'static [sock_filter], String> {
-    static FILTERS: [OnceLock<Result<BpfProgram, String>>; 2] = [OnceLock::new(), OnceLock::new()];
-    let [without, with] = &FILTERS;
-    let filter = if datagrams { with } else { without };
-    filter.get_or_init(|| make(datagrams)).as_deref().map_err(Clone::clone)
+/// Calls, with their names.
+macro_rules! named {
+    ($($call:ident),* $(,)?) => { &[$((libc::$call, stringify!($call))),*] };
 }
 
-fn make(datagrams: bool) -> Result<BpfProgram, String> {
+/// The names of the calls that there are for a workload, some with certain arguments only; `offline`, for one without a
+/// network.
+pub fn allowed_calls(offline: bool) -> impl Iterator<Item = &'static str> {
+    let all = PLAIN.iter().chain(OLDER).chain(CHECKED).map(|(_, name)| *name);
+    let modes = MODES.iter().map(|(_, name, _)| *name);
+    let all = all.chain(modes).filter_map(|name| name.strip_prefix("SYS_"));
+    all.filter(move |name| !(offline && *name == "socket"))
+}
+
+/// What a workload has of the network.
+#[derive(Debug, Clone, Copy)]
+enum Network {
+    Nothing,
+    Streams,
+    Datagrams,
+}
+
+/// The filter, for what a skin lets it have of the network. There are three, made once.
+pub(super) fn filter(skin: &Skin) -> Result<&'static [sock_filter], String> {
+    static FILTERS: [OnceLock<Result<BpfProgram, String>>; 3] = [const { OnceLock::new() }; 3];
+    let network = match &skin.reach {
+        _ if skin.offline => Network::Nothing,
+        Some(reach) if !reach.udp.is_empty() => Network::Datagrams,
+        _ => Network::Streams,
+    };
+    FILTERS[network as usize].get_or_init(|| make(network)).as_deref().map_err(Clone::clone)
+}
+
+fn make(network: Network) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = BTreeMap::new();
     let say = |error: seccompiler::BackendError| error.to_string();
     let none = SeccompCmpOp::MaskedEq(u64::from(NAMESPACES.cast_unsigned()));
     let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, none, 0).map_err(say)?;
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition]).map_err(say)?]);
-    rules.insert(libc::SYS_socket, sockets(datagrams).map_err(say)?);
+    if !matches!(network, Network::Nothing) {
+        rules.insert(libc::SYS_socket, sockets(matches!(network, Network::Datagrams)).map_err(say)?);
+    }
+    rules.insert(libc::SYS_sched_setscheduler, no_real_time().map_err(say)?);
+    for (call, _, mode) in MODES {
+        rules.insert(*call, modes(*mode).map_err(say)?);
+    }
     let other = |call: &u64| SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *call);
     let others = TYPING.iter().map(other).collect::<Result<Vec<_>, _>>().map_err(say)?;
     rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(others).map_err(say)?]);
@@ -57,8 +95,32 @@ fn make(datagrams: bool) -> Result<BpfProgram, String> {
     let absent = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let filter = SeccompFilter::new(rules, absent, SeccompAction::Allow, arch);
     let filter: BpfProgram = filter.and_then(TryInto::try_into).map_err(say)?;
-    let plain: Vec<_> = PLAIN.iter().chain(OLDER).copied().collect();
+    let plain: Vec<_> = PLAIN.iter().chain(OLDER).map(|(call, _)| *call).collect();
     Ok(search::first(&plain, &filter))
+}
+
+/// How it may ask to be scheduled: as everybody, or behind.
+fn no_real_time() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let policies = [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE];
+    let is = |policy: i32| {
+        let kept = SeccompCmpOp::MaskedEq(u64::from(!libc::SCHED_RESET_ON_FORK.cast_unsigned()));
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, kept, u64::from(policy.cast_unsigned()))
+    };
+    policies.into_iter().map(|policy| SeccompRule::new(vec![is(policy)?])).collect()
+}
+
+/// No file gets to run with the rights of its owner or group, by a call with the mode there.
+fn modes(mode: Mode) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let none = |argument, bits: libc::c_int| {
+        let bits = SeccompCmpOp::MaskedEq(u64::from(bits.cast_unsigned()));
+        SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, bits, 0)?])
+    };
+    let set_id = SET_ID.cast_signed();
+    match mode {
+        Mode::At(argument) => Ok(vec![none(argument, set_id)?]),
+        // What makes no file needs no mode, and may have anything there.
+        Mode::Behind(flags) => Ok(vec![none(flags, MAKES)?, none(flags + 1, set_id)?]),
+    }
 }
 
 /// The sockets that there are: TCP, whose ports the rules name, and the kernel's answers to "which addresses are there?".
@@ -88,73 +150,85 @@ fn sockets(datagrams: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendErro
 
 /// What every kernel has, whatever its arguments.
 #[rustfmt::skip]
-const PLAIN: &[c_long] = &[
-    libc::SYS_accept, libc::SYS_accept4, libc::SYS_bind, libc::SYS_brk, libc::SYS_capget, libc::SYS_chdir,
-    libc::SYS_clock_getres, libc::SYS_clock_gettime, libc::SYS_clock_nanosleep, libc::SYS_close,
-    libc::SYS_close_range, libc::SYS_connect, libc::SYS_copy_file_range, libc::SYS_dup, libc::SYS_dup3,
-    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2,
-    libc::SYS_eventfd2, libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit, libc::SYS_exit_group,
-    libc::SYS_faccessat, libc::SYS_faccessat2, libc::SYS_fadvise64, libc::SYS_fallocate, libc::SYS_fchdir,
-    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_fcntl,
-    libc::SYS_fdatasync, libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_flock, libc::SYS_fremovexattr,
-    libc::SYS_fsetxattr, libc::SYS_fstat, libc::SYS_fstatfs, libc::SYS_fsync, libc::SYS_ftruncate,
-    libc::SYS_futex, libc::SYS_futex_waitv, libc::SYS_get_mempolicy, libc::SYS_get_robust_list,
-    libc::SYS_getcpu, libc::SYS_getcwd, libc::SYS_getdents64, libc::SYS_getegid, libc::SYS_geteuid,
-    libc::SYS_getgid, libc::SYS_getgroups, libc::SYS_getitimer, libc::SYS_getpeername, libc::SYS_getpgid,
-    libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getpriority, libc::SYS_getrandom, libc::SYS_getresgid,
-    libc::SYS_getresuid, libc::SYS_getrlimit, libc::SYS_getrusage, libc::SYS_getsid, libc::SYS_getsockname,
-    libc::SYS_getsockopt, libc::SYS_gettid, libc::SYS_gettimeofday, libc::SYS_getuid, libc::SYS_getxattr,
-    libc::SYS_inotify_add_watch, libc::SYS_inotify_init1, libc::SYS_inotify_rm_watch, libc::SYS_io_cancel,
-    libc::SYS_io_destroy, libc::SYS_io_getevents, libc::SYS_io_setup, libc::SYS_io_submit, libc::SYS_ioprio_get,
-    libc::SYS_ioprio_set, libc::SYS_kill, libc::SYS_landlock_add_rule, libc::SYS_landlock_create_ruleset,
-    libc::SYS_landlock_restrict_self, libc::SYS_lgetxattr, libc::SYS_linkat, libc::SYS_listen,
-    libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_lremovexattr, libc::SYS_lseek, libc::SYS_lsetxattr,
-    libc::SYS_madvise, libc::SYS_mbind, libc::SYS_membarrier, libc::SYS_memfd_create, libc::SYS_mincore,
-    libc::SYS_mkdirat, libc::SYS_mknodat, libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_mlockall, libc::SYS_mmap,
-    libc::SYS_mprotect, libc::SYS_mq_getsetattr, libc::SYS_mq_notify, libc::SYS_mq_open,
-    libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_mq_unlink, libc::SYS_mremap, libc::SYS_msgctl,
-    libc::SYS_msgget, libc::SYS_msgrcv, libc::SYS_msgsnd, libc::SYS_msync, libc::SYS_munlock,
-    libc::SYS_munlockall, libc::SYS_munmap, libc::SYS_nanosleep, libc::SYS_newfstatat, libc::SYS_openat,
-    libc::SYS_openat2, libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal, libc::SYS_pipe2, libc::SYS_pkey_alloc,
-    libc::SYS_pkey_free, libc::SYS_pkey_mprotect, libc::SYS_ppoll, libc::SYS_prctl, libc::SYS_pread64,
-    libc::SYS_preadv, libc::SYS_preadv2, libc::SYS_process_mrelease, libc::SYS_pselect6,
-    libc::SYS_pwrite64, libc::SYS_pwritev, libc::SYS_pwritev2, libc::SYS_read, libc::SYS_readahead,
-    libc::SYS_readlinkat, libc::SYS_readv, libc::SYS_recvfrom, libc::SYS_recvmmsg, libc::SYS_recvmsg,
-    libc::SYS_remap_file_pages, libc::SYS_removexattr, libc::SYS_renameat, libc::SYS_renameat2,
-    libc::SYS_restart_syscall, libc::SYS_rseq, libc::SYS_rt_sigaction, libc::SYS_rt_sigpending,
-    libc::SYS_rt_sigprocmask, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_sigreturn, libc::SYS_rt_sigsuspend,
-    libc::SYS_rt_sigtimedwait, libc::SYS_rt_tgsigqueueinfo, libc::SYS_sched_get_priority_max,
-    libc::SYS_sched_get_priority_min, libc::SYS_sched_getaffinity, libc::SYS_sched_getattr,
-    libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_rr_get_interval,
-    libc::SYS_sched_setaffinity, libc::SYS_sched_setattr, libc::SYS_sched_setparam,
-    libc::SYS_sched_setscheduler, libc::SYS_sched_yield, libc::SYS_seccomp, libc::SYS_semctl, libc::SYS_semget,
-    libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_sendfile, libc::SYS_sendmmsg, libc::SYS_sendmsg,
-    libc::SYS_sendto, libc::SYS_set_mempolicy, libc::SYS_set_robust_list, libc::SYS_set_tid_address,
-    libc::SYS_setfsgid, libc::SYS_setfsuid, libc::SYS_setgid, libc::SYS_setgroups, libc::SYS_setitimer,
-    libc::SYS_setpgid, libc::SYS_setpriority, libc::SYS_setregid, libc::SYS_setresgid, libc::SYS_setresuid,
-    libc::SYS_setreuid, libc::SYS_setrlimit, libc::SYS_setsid, libc::SYS_setsockopt, libc::SYS_setuid,
-    libc::SYS_setxattr, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_shmget,
-    libc::SYS_shutdown, libc::SYS_sigaltstack, libc::SYS_signalfd4, libc::SYS_socketpair, libc::SYS_splice,
-    libc::SYS_statfs, libc::SYS_statx, libc::SYS_symlinkat, libc::SYS_sync, libc::SYS_sync_file_range,
-    libc::SYS_syncfs, libc::SYS_sysinfo, libc::SYS_tee, libc::SYS_tgkill, libc::SYS_timer_create,
-    libc::SYS_timer_delete, libc::SYS_timer_getoverrun, libc::SYS_timer_gettime, libc::SYS_timer_settime,
-    libc::SYS_timerfd_create, libc::SYS_timerfd_gettime, libc::SYS_timerfd_settime, libc::SYS_times,
-    libc::SYS_tkill, libc::SYS_truncate, libc::SYS_umask, libc::SYS_uname, libc::SYS_unlinkat,
-    libc::SYS_utimensat, libc::SYS_vmsplice, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_write,
-    libc::SYS_writev,
+const PLAIN: &[(c_long, &str)] = named![
+    SYS_accept, SYS_accept4, SYS_bind, SYS_brk, SYS_capget, SYS_chdir, SYS_clock_getres, SYS_clock_gettime,
+    SYS_clock_nanosleep, SYS_close, SYS_close_range, SYS_connect, SYS_copy_file_range, SYS_dup, SYS_dup3,
+    SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_eventfd2, SYS_execve,
+    SYS_execveat, SYS_exit, SYS_exit_group, SYS_faccessat, SYS_faccessat2, SYS_fadvise64, SYS_fallocate,
+    SYS_fchdir, SYS_fchown, SYS_fchownat, SYS_fcntl, SYS_fdatasync, SYS_fgetxattr, SYS_flistxattr, SYS_flock,
+    SYS_fremovexattr, SYS_fsetxattr, SYS_fstat, SYS_fstatfs, SYS_fsync, SYS_ftruncate, SYS_futex,
+    SYS_futex_waitv, SYS_get_mempolicy, SYS_get_robust_list, SYS_getcpu, SYS_getcwd, SYS_getdents64,
+    SYS_getegid, SYS_geteuid, SYS_getgid, SYS_getgroups, SYS_getitimer, SYS_getpeername, SYS_getpgid,
+    SYS_getpid, SYS_getppid, SYS_getpriority, SYS_getrandom, SYS_getresgid, SYS_getresuid, SYS_getrlimit,
+    SYS_getrusage, SYS_getsid, SYS_getsockname, SYS_getsockopt, SYS_gettid, SYS_gettimeofday, SYS_getuid,
+    SYS_getxattr, SYS_inotify_add_watch, SYS_inotify_init1, SYS_inotify_rm_watch, SYS_io_cancel,
+    SYS_io_destroy, SYS_io_getevents, SYS_io_setup, SYS_io_submit, SYS_ioprio_get, SYS_ioprio_set, SYS_kill,
+    SYS_landlock_add_rule, SYS_landlock_create_ruleset, SYS_landlock_restrict_self, SYS_lgetxattr, SYS_linkat,
+    SYS_listen, SYS_listxattr, SYS_llistxattr, SYS_lremovexattr, SYS_lseek, SYS_lsetxattr, SYS_madvise,
+    SYS_mbind, SYS_membarrier, SYS_memfd_create, SYS_mincore, SYS_mlock, SYS_mlock2, SYS_mlockall, SYS_mmap,
+    SYS_mprotect, SYS_mq_getsetattr, SYS_mq_notify, SYS_mq_open, SYS_mq_timedreceive, SYS_mq_timedsend,
+    SYS_mq_unlink, SYS_mremap, SYS_msgctl, SYS_msgget, SYS_msgrcv, SYS_msgsnd, SYS_msync, SYS_munlock,
+    SYS_munlockall, SYS_munmap, SYS_nanosleep, SYS_newfstatat, SYS_pidfd_open, SYS_pidfd_send_signal,
+    SYS_pipe2, SYS_pkey_alloc, SYS_pkey_free, SYS_pkey_mprotect, SYS_ppoll, SYS_prctl, SYS_pread64, SYS_preadv,
+    SYS_preadv2, SYS_process_mrelease, SYS_pselect6, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_read,
+    SYS_readahead, SYS_readlinkat, SYS_readv, SYS_recvfrom, SYS_recvmmsg, SYS_recvmsg, SYS_remap_file_pages,
+    SYS_removexattr, SYS_renameat, SYS_renameat2, SYS_restart_syscall, SYS_rseq, SYS_rt_sigaction,
+    SYS_rt_sigpending, SYS_rt_sigprocmask, SYS_rt_sigqueueinfo, SYS_rt_sigreturn, SYS_rt_sigsuspend,
+    SYS_rt_sigtimedwait, SYS_rt_tgsigqueueinfo, SYS_sched_get_priority_max, SYS_sched_get_priority_min,
+    SYS_sched_getaffinity, SYS_sched_getattr, SYS_sched_getparam, SYS_sched_getscheduler,
+    SYS_sched_rr_get_interval, SYS_sched_setaffinity, SYS_sched_setparam, SYS_sched_yield, SYS_seccomp,
+    SYS_semctl, SYS_semget, SYS_semop, SYS_semtimedop, SYS_sendfile, SYS_sendmmsg, SYS_sendmsg, SYS_sendto,
+    SYS_set_mempolicy, SYS_set_robust_list, SYS_set_tid_address, SYS_setfsgid, SYS_setfsuid, SYS_setgid,
+    SYS_setgroups, SYS_setitimer, SYS_setpgid, SYS_setpriority, SYS_setregid, SYS_setresgid, SYS_setresuid,
+    SYS_setreuid, SYS_setrlimit, SYS_setsid, SYS_setsockopt, SYS_setuid, SYS_setxattr, SYS_shmat, SYS_shmctl,
+    SYS_shmdt, SYS_shmget, SYS_shutdown, SYS_sigaltstack, SYS_signalfd4, SYS_socketpair, SYS_splice,
+    SYS_statfs, SYS_statx, SYS_symlinkat, SYS_sync, SYS_sync_file_range, SYS_syncfs, SYS_sysinfo, SYS_tee,
+    SYS_tgkill, SYS_timer_create, SYS_timer_delete, SYS_timer_getoverrun, SYS_timer_gettime, SYS_timer_settime,
+    SYS_timerfd_create, SYS_timerfd_gettime, SYS_timerfd_settime, SYS_times, SYS_tkill, SYS_truncate,
+    SYS_umask, SYS_uname, SYS_unlinkat, SYS_utimensat, SYS_vmsplice, SYS_wait4, SYS_waitid, SYS_write,
+    SYS_writev,
 ];
 
 /// What newer calls have replaced; only x86-64 still has them.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-const OLDER: &[c_long] = &[
-    libc::SYS_access, libc::SYS_alarm, libc::SYS_arch_prctl, libc::SYS_chmod, libc::SYS_chown, libc::SYS_creat,
-    libc::SYS_dup2, libc::SYS_epoll_create, libc::SYS_epoll_wait, libc::SYS_eventfd, libc::SYS_fork,
-    libc::SYS_futimesat, libc::SYS_getdents, libc::SYS_getpgrp, libc::SYS_inotify_init, libc::SYS_lchown,
-    libc::SYS_link, libc::SYS_lstat, libc::SYS_mkdir, libc::SYS_mknod, libc::SYS_open, libc::SYS_pause,
-    libc::SYS_pipe, libc::SYS_poll, libc::SYS_readlink, libc::SYS_rename, libc::SYS_rmdir, libc::SYS_select,
-    libc::SYS_signalfd, libc::SYS_stat, libc::SYS_symlink, libc::SYS_time, libc::SYS_unlink, libc::SYS_utime,
-    libc::SYS_utimes, libc::SYS_vfork,
+const OLDER: &[(c_long, &str)] = named![
+    SYS_access, SYS_alarm, SYS_arch_prctl, SYS_chown, SYS_dup2, SYS_epoll_create, SYS_epoll_wait, SYS_eventfd,
+    SYS_fork, SYS_futimesat, SYS_getdents, SYS_getpgrp, SYS_inotify_init, SYS_lchown, SYS_link, SYS_lstat,
+    SYS_pause, SYS_pipe, SYS_poll, SYS_readlink, SYS_rename, SYS_rmdir, SYS_select, SYS_signalfd, SYS_stat,
+    SYS_symlink, SYS_time, SYS_unlink, SYS_utime, SYS_utimes, SYS_vfork,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[c_long] = &[];
+const OLDER: &[(c_long, &str)] = &[];
+
+/// Where a call has the mode of the file that it makes or changes.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// In this argument.
+    At(u8),
+    /// Behind this argument, which holds flags.
+    Behind(u8),
+}
+
+/// Calls with a mode. Not those of newer kernels: what isn't listed doesn't exist.
+const MODES: &[(c_long, &str, Mode)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, "SYS_chmod", Mode::At(1)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, "SYS_creat", Mode::At(1)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, "SYS_mkdir", Mode::At(1)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, "SYS_mknod", Mode::At(1)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, "SYS_open", Mode::Behind(1)),
+    (libc::SYS_fchmod, "SYS_fchmod", Mode::At(1)),
+    (libc::SYS_fchmodat, "SYS_fchmodat", Mode::At(2)),
+    (libc::SYS_mkdirat, "SYS_mkdirat", Mode::At(2)),
+    (libc::SYS_mknodat, "SYS_mknodat", Mode::At(2)),
+    (libc::SYS_openat, "SYS_openat", Mode::Behind(2)),
+];
+
+/// The others whose arguments count.
+const CHECKED: &[(c_long, &str)] =
+    named![SYS_clone, SYS_ioctl, SYS_prlimit64, SYS_sched_setscheduler, SYS_socket,];

@@ -39,7 +39,7 @@ const FIRST_NAMESPACE: u64 = 0xF000_0000;
 /// So many it can give.
 const USERS: u32 = 0x1000_0000;
 /// All that a room has of its own.
-const NAMESPACES: c_int = libc::CLONE_NEWUSER
+pub(crate) const NAMESPACES: c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWIPC
@@ -61,6 +61,8 @@ pub(crate) struct Room {
     options: Vec<(&'static std::ffi::CStr, CString)>,
     host_name: CString,
     own_user: bool,
+    /// Those that it has of its own.
+    namespaces: c_int,
     /// Given to its user, once that is known.
     own: Vec<OwnedFd>,
     pause: OwnedFd,
@@ -146,6 +148,7 @@ impl Room {
             options: layout::root_options(),
             host_name: layout::text(skin.host_name.as_bytes())?,
             own_user: means.own_user,
+            namespaces: if skin.offline { NAMESPACES | libc::CLONE_NEWNET } else { NAMESPACES },
             own: skin.own.iter().map(open).collect::<Result<_, _>>()?,
             pause: means.pause.try_clone().map_err(|error| Lack::Refused(error.to_string()))?,
         })
@@ -156,7 +159,7 @@ impl Room {
         let envp: Vec<_> = envp.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
         let mut wait = act::Wait { program: self.pause.as_raw_fd(), envp: envp.as_ptr(), errno: 0 };
         // The cgroup namespace begins where the process is, so it is made by the process itself.
-        let birth = Birth { flags: NAMESPACES & !libc::CLONE_NEWCGROUP, group };
+        let birth = Birth { flags: self.namespaces & !libc::CLONE_NEWCGROUP, group };
         let arg = (&raw mut wait).cast::<c_void>();
         // SAFETY: `wait` does system calls only, on what lives here until it has executed or ended.
         let (pid, fd) = unsafe { birth.child(act::host, arg) }?;
@@ -187,6 +190,11 @@ impl Room {
         std::fs::write(of("uid_map"), format!("{GUEST} {user} 1"))
     }
 
+    /// What of its own it has, as flags.
+    pub(crate) const fn namespaces(&self) -> c_int {
+        self.namespaces
+    }
+
     /// Makes it, in a child that is in its namespaces. On failure the number for [`Room::step`], with `errno` set.
     ///
     /// # Safety
@@ -212,13 +220,13 @@ fn own_user(namespace: &str) -> io::Result<u32> {
 }
 
 impl Host {
-    /// Enters its namespaces: the caller's children are born in them. In a child only.
+    /// Enters these namespaces of its: the caller's children are born in them. In a child only.
     ///
     /// # Safety
     /// To be called in a fresh child only.
-    pub(crate) unsafe fn enter(fd: c_int) -> c_int {
+    pub(crate) unsafe fn enter(fd: c_int, namespaces: c_int) -> c_int {
         // SAFETY: a system call on numbers.
-        unsafe { libc::setns(fd, NAMESPACES) }
+        unsafe { libc::setns(fd, namespaces) }
     }
 
     /// Its descriptor.

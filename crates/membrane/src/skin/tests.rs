@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn a_filter_is_short_enough_for_the_kernel() {
     // BPF_MAXINSNS, linux/bpf_common.h
-    assert!((200..4_096).contains(&calls::filter(false).unwrap().len()));
+    assert!((200..4_096).contains(&calls::filter(&Skin::default()).unwrap().len()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -112,6 +112,22 @@ const FILES: &[(&str, Attempt)] = &[
         println!("  descriptor {found}: {:?}", fs::read_link(format!("/proc/self/fd/{found}")));
         Ok(())
     }),
+    ("give a file its owner's right", |_| {
+        fs::write("given", "x")?;
+        fs::set_permissions("given", fs::Permissions::from_mode(0o4755))
+    }),
+    ("give a folder its group's right", |_| {
+        fs::create_dir("folder")?;
+        fs::set_permissions("folder", fs::Permissions::from_mode(0o2755))
+    }),
+    ("make a file with its owner's right", |_| {
+        OpenOptions::new().create_new(true).write(true).mode(0o4755).open("set").map(drop)
+    }),
+    ("make a file with its owner's right, the new way", |_| {
+        let how: [u64; 3] = [u64::try_from(libc::O_CREAT | libc::O_RDWR).unwrap(), 0o4755, 0];
+        let (at, path) = (libc::AT_FDCWD, c"set-anew".as_ptr());
+        call_long(unsafe { libc::syscall(libc::SYS_openat2, at, path, how.as_ptr(), 24) })
+    }),
     ("run with the right of a file's owner", |_| {
         fs::copy("/bin/sh", "owned")?;
         fs::set_permissions("owned", fs::Permissions::from_mode(0o4755))?;
@@ -200,6 +216,11 @@ const SYSTEM: &[(&str, Attempt)] = &[
     ("run in real time", |_| {
         let parameter = libc::sched_param { sched_priority: 1 };
         call(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameter) })
+    }),
+    ("run in real time, with children that don't", |_| {
+        let parameter = libc::sched_param { sched_priority: 1 };
+        let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+        call(unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) })
     }),
     ("become another user", |_| {
         let other = if unsafe { libc::getuid() } == 1 { 2 } else { 1 };

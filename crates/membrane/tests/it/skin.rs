@@ -58,6 +58,7 @@ pub fn skin(nest: &Nest) -> Skin {
         own: vec![nest.path("own")],
         connect: Some(Vec::new()),
         listen: Vec::new(),
+        offline: false,
         reach: None,
         host_name: "guest".to_owned(),
         tmp_mb: 16,
@@ -117,6 +118,47 @@ async fn nothing_gets_out_of_a_skin() {
     let done: Vec<_> = made.iter().filter(|(what, came)| *came == "done" && !vain(what)).collect();
     assert!(done.is_empty(), "{done:#?} of {made:#?}");
     assert!(made.len() >= 60, "{}", made.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_gets_out_of_one_without_a_network() {
+    if cannot() {
+        return;
+    }
+    let made = attempts(|spawn| spawn.skin.iter_mut().for_each(|skin| skin.offline = true)).await;
+    let done: Vec<_> = made.iter().filter(|(_, came)| *came == "done").collect();
+    assert!(done.is_empty(), "{done:#?} of {made:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_is_no_network_where_none_is_given() {
+    if cannot() {
+        return;
+    }
+    let nest = Nest::new();
+    let (mut client, _) = nest.attach().await;
+    let text = "tail -n +3 /proc/net/dev | cut -d: -f1; tail -n +2 /proc/net/route | wc -l; readlink /proc/self/ns/net; \
+                exec 3<>/dev/tcp/127.0.0.1/1";
+    let mut spawn = nest.spawn("a", Program::Path("/bin/bash".into()), &["-c", text]);
+    spawn.cwd = nest.path("own");
+    spawn.skin = Some(Skin { offline: true, ..skin(&nest) });
+    client.keeper.spawn(spawn).await.unwrap();
+    assert_eq!(client.exit_of("a").await, Exit::Code(1));
+    let (said, cried) = (nest.stdout("a"), nest.log("a", membrane::LogStream::Stderr));
+    let [interface, routes, namespace] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert_eq!((interface.trim(), routes), ("lo", "0"));
+    assert_ne!(namespace, std::fs::read_link("/proc/self/ns/net").unwrap().to_str().unwrap());
+    assert!(cried.contains("Function not implemented"), "{cried}");
+    let text = "readlink /proc/self/ns/net";
+    let mut spawn = nest.spawn("b", Program::Path("/bin/sleep".into()), &["1000"]);
+    spawn.cwd = nest.path("own");
+    spawn.skin = Some(Skin { offline: true, ..skin(&nest) });
+    let pid = client.keeper.spawn(spawn).await.unwrap().pid;
+    let args = ["exec", &pid.to_string(), "/bin/sh", "-c", text];
+    let command = std::process::Command::new(HARNESS).args(args).output().unwrap();
+    let its = std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    assert_eq!(String::from_utf8(command.stdout).unwrap().trim(), its.to_str().unwrap());
+    client.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,15 +95,10 @@ async fn opens_no_more_files_than_it_may() {
         limits: Some(Limits { open_files: files, ..spawn.limits.unwrap_or_default() }),
         ..spawn
     };
-    let mut spawns = vec![nest.spawn("bare", Program::Path("/bin/bash".into()), &["-c", text])];
     if !crate::skin::cannot() {
-        spawns.push(crate::room::script(&nest, "room", text));
-    }
-    for spawn in spawns {
-        let id = spawn.id.clone();
-        client.keeper.spawn(asking(16, spawn)).await.unwrap();
-        assert_eq!(client.exit_of(&id).await, Exit::Code(3));
-        assert_eq!(nest.stdout(&id), "16\n16\nno more\n");
+        client.keeper.spawn(asking(16, crate::room::script(&nest, "room", text))).await.unwrap();
+        assert_eq!(client.exit_of("room").await, Exit::Code(3));
+        assert_eq!(nest.stdout("room"), "16\n16\nno more\n");
     }
     let error = client.keeper.spawn(asking(u32::MAX, nest.shell("greedy", "exit 0"))).await.unwrap_err();
     assert!(error.to_string().contains("asks for 4294967295 open files, and this node can give"), "{error}");
