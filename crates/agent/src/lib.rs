@@ -30,7 +30,7 @@ pub use core::{
 };
 pub use planner::{Alive, Decided, Planner};
 pub use ports::Ports;
-pub use profile::{Files, Profile, ProfileError};
+pub use profile::{Files, Profile, ProfileError, unit as profile_unit};
 pub use retire::retire;
 pub use sample::{Sample, Samples, Standing};
 pub use witness::Witness;

@@ -4,6 +4,7 @@
 //! ones lie in its folder `profiles`. `unconfined` is none: it takes an operator, who says so in the plan.
 
 mod reach;
+mod unit;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use membrane::By;
 use serde::Deserialize;
 
 pub(crate) use reach::{Place, environment, skin};
+pub use unit::unit;
 
 /// The name that confines nothing.
 pub(crate) const UNCONFINED: &str = "unconfined";

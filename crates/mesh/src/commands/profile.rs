@@ -34,6 +34,9 @@ enum Action {
     Show {
         /// Its name
         name: String,
+        /// Print what this machine enforces of it, as a unit of systemd, for `systemd-analyze security --offline=true FILE`
+        #[arg(long)]
+        systemd: bool,
     },
     /// Check a file before it becomes a profile
     Check {
@@ -47,7 +50,8 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
     let dir = context.paths()?.profiles();
     match args.action {
         Action::List { json } => list(context, &dir, json)?,
-        Action::Show { name } => context.out.raw(text(&name, &dir)?.as_bytes())?,
+        Action::Show { name, systemd: false } => context.out.raw(text(&name, &dir)?.as_bytes())?,
+        Action::Show { name, systemd: true } => context.out.raw(unit(&name, &dir)?.as_bytes())?,
         Action::Check { file } => {
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Failure::new(format_args!("failed to read {}: {error}", file.display())))?;
@@ -62,6 +66,15 @@ pub fn run(context: &Context, args: Args) -> Result<Code, Failure> {
 fn text(name: &str, dir: &std::path::Path) -> Result<String, Failure> {
     Profile::text(name, dir)
         .map_err(|error| Failure::new(error).hint("`mesh profile list` lists the profiles of this machine"))
+}
+
+fn unit(name: &str, dir: &std::path::Path) -> Result<String, Failure> {
+    let profile = Profile::read(name, &text(name, dir)?)
+        .map_err(|error| Failure::new(format_args!("failed to {error}")))?;
+    agent::profile_unit(name, &profile, &membrane::Layers::find()).map_err(|why| {
+        Failure::new(format_args!("this machine can't keep {name}: {why}"))
+            .hint("`mesh doctor` tells what it can")
+    })
 }
 
 fn list(context: &Context, dir: &std::path::Path, json: bool) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ mod learning;
 mod observe;
 mod operate;
 mod policy;
+mod profile;
 mod publish;
 mod reference;
 mod release;
