@@ -49,3 +49,27 @@ fn a_file_is_a_profile_and_anything_else_is_none() {
         assert!(refused.contains("knows no profile"), "{refused}");
     }
 }
+
+#[test]
+fn only_who_needs_no_network_at_all_has_none() {
+    let dir = dir();
+    let text = Profile::text("default", dir.path()).unwrap();
+    let offline = |edge: bool, port: u16, reach: &[genome::Reach]| {
+        let text = text.replace("edge = true", &format!("edge = {edge}"));
+        let confinement = Confinement::Profile(Arc::new(Profile::read("mine", &text).unwrap()));
+        let place = Place {
+            name: "a",
+            dir: dir.path(),
+            data: None,
+            interpreter: None,
+            port,
+            edge: "http://127.0.0.1:8080",
+            reach,
+            exact: true,
+        };
+        skin(&confinement, &place).unwrap().offline
+    };
+    let listed = ["tcp:5432".parse().unwrap()];
+    assert!(offline(false, 0, &[]));
+    assert!(!offline(true, 0, &[]) && !offline(false, 8080, &[]) && !offline(false, 0, &listed));
+}
