@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::Layers;
 use crate::cgroup::{Budgets, Cgroups, Hold, Version};
+use crate::home;
 
 /// What is given here, each with the reason where it isn't.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +21,7 @@ impl Facts {
     /// Finds out: rooms, groups and programs are made and left. Some 50 ms, blocking.
     #[must_use]
     pub fn find() -> Self {
-        let name = format!("{:08x}", std::process::id());
+        let name = home::chance()[..8].to_owned();
         let record = std::env::temp_dir().join(format!("mesh-{name}"));
         let groups = Cgroups::prepare(&name, &record);
         let budgets = groups.budgets().clone();

@@ -108,7 +108,7 @@ impl Home {
         let mut unique = String::new();
         file.read_to_string(&mut unique)?;
         if unique.len() != 36 {
-            unique = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned();
+            unique = read_uuid()?;
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(unique.as_bytes())?;
@@ -169,4 +169,14 @@ impl AsFd for Home {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
+}
+
+/// Some 36 characters that nobody else has, for names of what others make beside it: in namespaces of their own they may have
+/// our process number.
+pub(crate) fn chance() -> String {
+    read_uuid().unwrap_or_else(|_| format!("{:036x}", std::process::id()))
+}
+
+fn read_uuid() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned())
 }

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Lack;
+use crate::home;
 
 /// Before this one, a group of v1's net_cls, wherever it is made, takes all sockets out of the v2 hierarchy.
 const SINCE: (u32, u32) = (5, 15);
@@ -62,11 +62,9 @@ pub(super) struct Trial {
 impl Trial {
     /// Makes it below the one that we are in.
     pub fn new() -> Result<Self, Lack> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let root = mounted().ok_or(Lack::NoHierarchy)?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let own = group_of(std::process::id()).unwrap_or(root);
-        let path = own.join(format!("mesh-trial-{}-{number}", std::process::id()));
+        let path = own.join(format!("mesh-trial-{}", home::chance()));
         let made = fs::create_dir(&path).and_then(|()| File::open(&path));
         let dir = made.map_err(|source| Lack::Group { path: path.clone(), source })?;
         Ok(Self { path, dir })

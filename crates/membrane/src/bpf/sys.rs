@@ -261,15 +261,18 @@ pub(super) fn load(kind: ProgramKind, place: Option<Place>, program: &Program) -
         place: place.map_or(0, |place| place as u32),
         ..Default::default()
     };
-    let error = match bpf(PROG_LOAD, &mut attributes) {
-        Ok(number) => return Ok(owned(number)),
-        Err(error) => error,
+    let error = match (0..5).find_map(|_| loaded(&mut attributes)) {
+        Some(Ok(number)) => return Ok(owned(number)),
+        Some(Err(error)) => error,
+        None => io::Error::from_raw_os_error(libc::EAGAIN),
     };
     // Once more, to hear why: a log costs as much as the check itself.
     let mut log = vec![0_u8; LOG];
     (attributes.log_level, attributes.log_size, attributes.log) =
         (1, LOG as u32, place_of(log.as_mut_slice()));
-    let _ = bpf(PROG_LOAD, &mut attributes);
+    if let Ok(number) = bpf(PROG_LOAD, &mut attributes) {
+        return Ok(owned(number));
+    }
     let said = CStr::from_bytes_until_nul(&log).map(CStr::to_string_lossy).unwrap_or_default();
     let why = said.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed"));
     let name = program.name.to_string_lossy();
@@ -277,6 +280,14 @@ pub(super) fn load(kind: ProgramKind, place: Option<Place>, program: &Program) -
         Some(why) => format!("load {name}: {error}: {why}"),
         None => format!("load {name}: {error}"),
     })
+}
+
+/// Loads a program; `None` when a signal came in between, and it is to be tried again.
+fn loaded(attributes: &mut LoadProgram) -> Option<io::Result<i32>> {
+    match bpf(PROG_LOAD, attributes) {
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => None,
+        done => Some(done),
+    }
 }
 
 #[repr(C)]

@@ -117,7 +117,9 @@ impl Server {
         let Some(skin) = &args.skin else { return Ok(None) };
         let named = args.files.iter().cloned().zip(given);
         let bound = named.map(|(name, content)| Bound { name, content }).collect();
-        let grown = skin.grow(bound, self.means.get_or_insert_with(Means::find));
+        // One that couldn't make a room may have been too busy.
+        let means = self.means.take().filter(Means::are_whole).unwrap_or_else(Means::find);
+        let grown = skin.grow(bound, self.means.insert(means));
         grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
     }
 }

@@ -1,6 +1,7 @@
 //! Layers: what this machine lets us confine workloads with, found out by trying.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ use crate::bpf;
 const WHOLE: i32 = 6;
 /// The first that knows TCP ports (Linux 6.7).
 const PORTS: i32 = 4;
+
+/// After which times it is tried again to make a room.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500)];
 
 /// What there is to confine workloads with, and why something is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +37,24 @@ pub struct Layers {
 pub(crate) struct Means {
     room: Result<room::Means, String>,
     landlock: Result<i32, String>,
+    /// There is no room, and there may be one when the machine has less to do.
+    may_pass: bool,
 }
 
 impl Layers {
-    /// Finds out. It makes a room and leaves it: some milliseconds.
+    /// Finds out. It makes a room and leaves it: some milliseconds; more where that fails for no lasting reason.
     #[must_use]
     pub fn find() -> Self {
-        Means::find().layers()
+        let mut found = Means::find();
+        for pause in PAUSES {
+            // What a busy machine couldn't do is no fact about it.
+            if found.are_whole() || !found.may_pass {
+                break;
+            }
+            std::thread::sleep(pause);
+            found = Means::find();
+        }
+        found.layers()
     }
 
     /// Whether a workload can be confined here; why not.
@@ -57,7 +73,13 @@ impl Means {
             means.attempt()?;
             Ok(means)
         });
-        Self { room: room.map_err(|error| no_room(&error)), landlock }
+        let may_pass = room.as_ref().is_err_and(may_pass);
+        Self { room: room.map_err(|error| no_room(&error)), landlock, may_pass }
+    }
+
+    /// Whether a room could be made.
+    pub(crate) const fn are_whole(&self) -> bool {
+        self.room.is_ok()
     }
 
     pub(crate) fn layers(&self) -> Layers {
@@ -83,6 +105,12 @@ impl Means {
         let ports = skin.connect.is_some() && skin.ports_by_landlock();
         check(room, landlock, skin.by, ports).map_err(Lack::Machine)
     }
+}
+
+/// Whether what failed isn't simply forbidden or unknown here.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, StorageFull, Unsupported};
+    !matches!(error.kind(), InvalidInput | NotFound | PermissionDenied | StorageFull | Unsupported)
 }
 
 /// Which layers keep all promises.

@@ -111,7 +111,8 @@ impl Means {
             joins: &[],
             open_files: 0,
         };
-        let started = launch.start().map_err(|failure| io::Error::other(failure.to_string()))?;
+        let started =
+            launch.start().map_err(|failure| io::Error::new(failure.error.kind(), failure.to_string()))?;
         let ended = rustix::process::waitpid(Some(started.pid), WaitOptions::empty());
         if let Some(host) = started.host {
             let _ = rustix::process::kill_process(host, Signal::KILL);

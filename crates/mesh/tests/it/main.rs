@@ -7,6 +7,7 @@ mod build;
 mod command_line;
 mod crash;
 mod deploy;
+mod doctor;
 mod failing;
 mod inspect;
 mod keys;
