@@ -1,8 +1,8 @@
 //! Layers: what this machine lets us confine workloads with, found out by trying.
 
 use std::io;
-use std::time::Duration;
 
+use rustix::event::Timespec;
 use serde::{Deserialize, Serialize};
 
 use super::wear::landlock_version;
@@ -16,8 +16,11 @@ const WHOLE: i32 = 6;
 const PORTS: i32 = 4;
 
 /// After which times it is tried again to make a room.
-const PAUSES: [Duration; 3] =
-    [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500)];
+const PAUSES: [Timespec; 3] = [pause(10), pause(100), pause(500)];
+
+const fn pause(millis: i64) -> Timespec {
+    Timespec { tv_sec: 0, tv_nsec: millis * 1_000_000 }
+}
 
 /// What there is to confine workloads with, and why something is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +54,8 @@ impl Layers {
             if found.are_whole() || !found.may_pass {
                 break;
             }
-            std::thread::sleep(pause);
+            // No event tells of it.
+            let _ = rustix::event::poll(&mut [], Some(&pause));
             found = Means::find();
         }
         found.layers()
