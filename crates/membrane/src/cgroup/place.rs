@@ -208,11 +208,12 @@ fn move_out(place: &Path, name: &str) -> io::Result<()> {
     )))
 }
 
-/// The folder, without what a predecessor left in it.
+/// The folder, without what a predecessor left in it; when there was none, what others left is looked at, too.
 fn make(place: &Path, name: &str) -> io::Result<PathBuf> {
-    sweep::abandoned(place, name);
     let (path, new) = make_folder(&place.join(name))?;
-    if !new {
+    if new {
+        sweep::abandoned(place, name);
+    } else {
         sweep::empty(&path)?;
     }
     Ok(path)

@@ -68,13 +68,22 @@ pub(super) fn empty(folder: &Path) -> io::Result<()> {
 
 /// Removes empty folders that nobody holds any more, beside the one of that name: their keepers were killed, and their state is
 /// gone, so that no successor of theirs will come.
+///
+/// How old they are the one of that name says, which was made just now: our own clock may have been set meanwhile, or be
+/// another than the one by which they were made.
 pub(super) fn abandoned(place: &Path, name: &str) {
+    let changed = |folder: &Path| fs::metadata(folder).and_then(|data| data.modified());
+    let Ok(now) = changed(&place.join(name)) else { return };
     for folder in files::children(place) {
         let other = folder.file_name().and_then(|other| other.to_str()).unwrap_or_default();
         let keepers = other.len() == name.len() && other.starts_with(super::PREFIX) && other != name;
-        let old = fs::metadata(&folder).and_then(|data| data.modified());
-        let old = old.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED));
-        if keepers && old && hold(&folder).is_ok() {
+        let old = changed(&folder);
+        let old = old.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > ABANDONED));
+        // Held until it is gone, so that no keeper takes it up meanwhile.
+        if keepers
+            && old
+            && let Ok(_held) = hold(&folder)
+        {
             remove(&folder);
         }
     }
