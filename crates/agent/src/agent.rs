@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fabric::Fabric;
 use genome::Node;
-use membrane::{KeeperConfig, KeeperError, Layers};
+use membrane::{GroupAt, KeeperConfig, KeeperError, Layers};
 use repo::Repo;
 use soul::{Custodian, TrustStore};
 use telemetry::Event;
@@ -66,10 +66,25 @@ pub struct Deps {
     pub ports: Arc<Ports>,
     /// Hears of events; their number is 0 and given by whoever keeps them. Called often: it must not wait.
     pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    /// Hears of each process that was started, whether it lives or has ended by now. Must not wait either.
+    pub born: Arc<dyn Fn(Born) + Send + Sync>,
     /// Hears what the agent is at.
     pub witness: Arc<dyn Witness>,
     /// The time for people, for records and events.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A process that was started.
+#[derive(Debug, Clone)]
+pub struct Born {
+    /// Its node.
+    pub node: NodeName,
+    /// Its app.
+    pub app: AppName,
+    /// Its replica.
+    pub replica: ReplicaName,
+    /// Where the kernel counts what it does.
+    pub group: GroupAt,
 }
 
 /// A future that nobody needs to know more of.

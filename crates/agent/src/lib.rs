@@ -23,7 +23,7 @@ mod shell;
 mod witness;
 
 pub use admission::{Admission, Anything, Candidate};
-pub use agent::{Agent, AgentHandle, Arrivals, BoxFuture, Config, Deps, StartError, Traffic};
+pub use agent::{Agent, AgentHandle, Arrivals, Born, BoxFuture, Config, Deps, StartError, Traffic};
 pub use core::{
     Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,
     Observing, PlanNote, Probe, Timing, Unprepared, World,

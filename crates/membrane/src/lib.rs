@@ -21,6 +21,7 @@ mod exit;
 mod facts;
 #[doc(hidden)]
 pub mod fuzzing;
+mod glance;
 mod home;
 mod keeper;
 mod launch;
@@ -39,8 +40,9 @@ pub use client::{Events, Keeper, KeeperConfig, KeeperError, KeeperEvent, Program
 pub use exec::exec_in;
 pub use exit::{Exit, OutOfMemory};
 pub use facts::Facts;
+pub use glance::{Glanced, glance};
 pub use keeper::keeper_main;
 pub use log::{Follow, Followed, LogLimits, LogLine, LogStream, tail};
 pub use skin::{Bound, By, Layers, Skin, allowed_calls};
 pub use strays::reap_strays;
-pub use wire::Process;
+pub use wire::{GroupAt, Process};

@@ -264,4 +264,16 @@ pub struct Process {
     /// Why the kernel ended it, when it did for lack of memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom: Option<OutOfMemory>,
+    /// Its group in the v2 hierarchy, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupAt>,
+}
+
+/// A group of the v2 hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAt {
+    /// The kernel's number for it, by which [`bpf::Watch`](crate::bpf::Watch) tells what happened in it.
+    pub id: u64,
+    /// Its folder.
+    pub path: PathBuf,
 }

@@ -5,6 +5,7 @@
 
 mod finding;
 mod refusals;
+mod sampled;
 mod text;
 mod told;
 
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::Born;
+use membrane::GroupAt;
 use membrane::bpf::{Processes, Sighting, Traffic, Watch};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
@@ -26,6 +29,7 @@ use crate::events::EventLog;
 use refusals::Refusals;
 
 pub(crate) use finding::find;
+pub(crate) use sampled::{Glances, notes};
 pub(crate) use text::text;
 
 /// How long what happens is gathered before it is looked at: whoever makes it happen thousands of times a second wakes us
@@ -39,8 +43,10 @@ const EARLY: usize = 4096;
 const EARLY_FOR: Duration = Duration::from_secs(5);
 /// How many pieces a slow reader may lag behind.
 const LAG: usize = 1024;
+/// How often there are glances at replicas, where that is all there is to see.
+const EVERY: Duration = Duration::from_millis(250);
 /// How many questions may wait.
-const ASKED: usize = 64;
+const ASKED: usize = 1024;
 
 /// A replica whose group is to be watched.
 #[derive(Debug, Clone)]
@@ -49,7 +55,15 @@ pub(crate) struct Watched {
     pub(crate) app: AppName,
     pub(crate) replica: ReplicaName,
     /// Its group in the v2 hierarchy.
-    pub(crate) group: PathBuf,
+    pub(crate) group: GroupAt,
+}
+
+impl Watched {
+    /// A replica whose process was just started.
+    pub(crate) fn born(born: Born) -> Self {
+        let Born { node, app, replica, group } = born;
+        Self { node, app, replica, group }
+    }
 }
 
 /// What was counted in a replica's group since it was made; of its processes, since this `mesh` watches.
@@ -62,7 +76,7 @@ pub(crate) struct Counted {
 
 enum Ask {
     /// Replicas' groups are made in this one.
-    Below(PathBuf),
+    Below(PathBuf, oneshot::Sender<()>),
     Watch(Watched),
     Count(oneshot::Sender<Vec<Counted>>),
     /// Somebody follows, or does not any more.
@@ -81,8 +95,26 @@ struct Piece {
 pub(crate) struct Sight {
     ask: mpsc::Sender<Ask>,
     told: broadcast::Sender<Piece>,
-    /// Why there is nothing to see here.
+    /// Why there are only glances here.
     lack: Option<Arc<str>>,
+}
+
+/// What is asked of one who sees, and where that is told.
+pub(crate) struct Asked {
+    asked: mpsc::Receiver<Ask>,
+    told: broadcast::Sender<Piece>,
+}
+
+impl Asked {
+    /// Waits for a question, which has no answer here; `None` when nobody can ask any more.
+    async fn next(&mut self) -> Option<()> {
+        self.asked.recv().await.map(drop)
+    }
+
+    /// Nor have those that wait.
+    fn pass_over(&mut self) {
+        while self.asked.try_recv().is_ok() {}
+    }
 }
 
 /// The one who sees.
@@ -105,23 +137,27 @@ struct Group {
     watched: Arc<Watched>,
     /// What was counted and not told, when it was last looked.
     untold: u64,
+    /// It was gone when it was last looked: what happened in it to the last may be on its way yet.
+    gone: bool,
 }
 
-/// Opens the eyes, where the kernel gives them. Needs a runtime.
-pub(crate) fn open(events: EventLog) -> (Sight, Option<Eyes>) {
+/// Opens the eyes, where the kernel gives them; else there are glances. Needs a runtime.
+pub(crate) fn open(events: EventLog) -> (Sight, Result<Eyes, Glances>) {
+    let (ask, asked) = mpsc::channel(ASKED);
+    let (told, _) = broadcast::channel(LAG);
     match membrane::bpf::possible() {
         Ok(()) => {
-            let (ask, asked) = mpsc::channel(ASKED);
-            let (told, _) = broadcast::channel(LAG);
             let (watch, told_by) = (Watch::new(), told.clone());
             let (groups, early, refusals) = (BTreeMap::new(), VecDeque::new(), Refusals::default());
             let eyes =
                 Eyes { asked, told: told_by, total: 0, watch, below: None, groups, early, refusals, events };
-            (Sight { ask, told, lack: None }, Some(eyes))
+            (Sight { ask, told, lack: None }, Ok(eyes))
         }
         Err(why) => {
-            tracing::info!(%why, "what replicas do is not seen here");
-            (Sight::blind(&why), None)
+            tracing::info!(%why, "what replicas do is seen here by glances only");
+            let asked = Asked { asked, told: told.clone() };
+            let lack = Some(why.as_str().into());
+            (Sight { ask, told, lack }, Err(Glances { asked, total: 0, why, known: None }))
         }
     }
 }
@@ -135,20 +171,22 @@ pub(crate) struct Following {
 }
 
 impl Sight {
-    /// One that sees nothing, for this reason.
+    /// One that nobody looks for.
     pub(crate) fn blind(why: &str) -> Self {
         Self { ask: mpsc::channel(1).0, told: broadcast::channel(1).0, lack: Some(why.into()) }
     }
 
-    /// Why there is nothing to see here.
+    /// Why there are only glances here.
     pub(crate) fn lack(&self) -> Option<&str> {
         self.lack.as_deref()
     }
 
     /// Replicas' groups are made in this one, and watched from their first program on.
     pub(crate) async fn below(&self, group: PathBuf) {
+        let (done, seen) = oneshot::channel();
         // Where nothing is seen, nobody is there to hear it.
-        let _ = self.ask.send(Ask::Below(group)).await;
+        let _ = self.ask.send(Ask::Below(group, done)).await;
+        let _ = seen.await;
     }
 
     /// A replica runs. When too many are told at once, it is not watched.
@@ -224,8 +262,8 @@ impl Eyes {
 
     fn answer(&mut self, ask: Ask) {
         match ask {
-            Ask::Below(path) if self.below.as_ref() == Some(&path) => {}
-            Ask::Below(path) => {
+            Ask::Below(path, _) if self.below.as_ref() == Some(&path) => {}
+            Ask::Below(path, _done) => {
                 let opened = File::open(&path).map_err(|error| error.to_string());
                 let opened =
                     opened.and_then(|dir| self.watch.trace_below(dir.as_fd()).map_err(|e| e.to_string()));
@@ -246,24 +284,26 @@ impl Eyes {
         }
     }
 
+    /// A group that is gone by now has no traffic to be counted; what its processes did was told.
     fn add(&mut self, watched: Watched) {
-        let opened = File::open(&watched.group).map_err(|error| error.to_string());
-        match opened.and_then(|dir| self.watch.add(dir.as_fd()).map_err(|error| error.to_string())) {
-            Ok(id) => {
-                self.groups.insert(id, Group { watched: Arc::new(watched), untold: 0 });
-                let now = Instant::now();
-                let (known, early) = self.early.drain(..).partition::<VecDeque<_>, _>(|(_, s)| s.group == id);
-                self.early = early;
-                let aged = |(at, mut seen): (Instant, Sighting)| {
-                    seen.ago += now - at;
-                    seen
-                };
-                self.see(known.into_iter().map(aged).collect());
-            }
-            Err(error) => {
-                tracing::debug!(replica = %watched.replica, error, "what a replica does is not seen");
-            }
+        let id = watched.group.id;
+        if self.groups.contains_key(&id) {
+            return;
         }
+        let opened = File::open(&watched.group.path).map_err(|error| error.to_string());
+        let added = opened.and_then(|dir| self.watch.add(dir.as_fd()).map_err(|error| error.to_string()));
+        if let Err(error) = added {
+            tracing::debug!(replica = %watched.replica, error, "what passes to and from a replica is not seen");
+        }
+        self.groups.insert(id, Group { watched: Arc::new(watched), untold: 0, gone: false });
+        let now = Instant::now();
+        let (known, early) = self.early.drain(..).partition::<VecDeque<_>, _>(|(_, s)| s.group == id);
+        self.early = early;
+        let aged = |(at, mut seen): (Instant, Sighting)| {
+            seen.ago += now - at;
+            seen
+        };
+        self.see(known.into_iter().map(aged).collect());
     }
 
     fn see(&mut self, seen: Vec<Sighting>) {
@@ -307,12 +347,15 @@ impl Eyes {
         self.refusals.forget(SystemClock.now());
         let old = Instant::now().checked_sub(EARLY_FOR);
         self.early.retain(|(at, _)| old.is_none_or(|old| *at > old));
-        let gone: Vec<u64> =
-            self.groups.iter().filter(|(_, g)| !g.watched.group.exists()).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.groups.remove(&id);
-            self.watch.remove(id);
-        }
+        let watch = &mut self.watch;
+        self.groups.retain(|id, group| {
+            let long_gone = group.gone;
+            group.gone = !group.watched.group.path.exists();
+            if long_gone {
+                watch.remove(*id);
+            }
+            !long_gone
+        });
         let (now, mut traces) = (SystemClock.now(), Vec::new());
         for counted in self.count() {
             let untold = counted.traffic.untold + counted.processes.untold;

@@ -6,6 +6,7 @@ use crate::api::{Trace, TraceQuery, TraceWhat};
 use crate::client::Client;
 use crate::logs::forward_all;
 use crate::server::{ApiState, LineSender};
+use crate::sight::notes;
 
 /// Sends what happens from now on, on every node that answers.
 pub(crate) async fn send_all(
@@ -34,14 +35,12 @@ pub(crate) async fn send(
     query: &TraceQuery,
     to: &LineSender,
 ) -> Result<(), ()> {
-    if state.sight.lack().is_some() {
-        // Others may see.
-        to.closed().await;
-        return Err(());
-    }
     let wanted = |trace: &&Trace| {
         trace.app == *app && query.replica.as_ref().is_none_or(|replica| trace.replica == *replica)
     };
+    if let Some(why) = state.sight.lack() {
+        to.send(&notes(&state.fabric, &state.presence, app, why)).await?;
+    }
     let mut following = state.sight.follow().await;
     loop {
         tokio::select! {

@@ -12,6 +12,7 @@ use types::{Nutrients, PublicKey};
 
 use super::keeping::{keeper_spawn, key};
 use super::{Held, Report, Shell};
+use crate::agent::Born;
 use crate::core::{Input, Launch, LaunchId, NotSpawned, Unprepared};
 use crate::environment::environment;
 use crate::logs;
@@ -88,6 +89,7 @@ impl Shell {
         }
         let order = self.order(*prepared, &launch, &wanted);
         let (keeper, reporter, port) = (self.keeper.subscribe(), self.reporter.clone(), launch.port);
+        let (born, node) = (Arc::clone(&self.deps.born), self.config.node.node_id.clone());
         self.tasks.spawn(async move {
             let spawned = match order {
                 Ok(order) => keeper_spawn(keeper, order).await.map_err(|error| reason(&error)),
@@ -95,6 +97,11 @@ impl Shell {
                     Err(NotSpawned::Machine(format!("failed to write down what it is given: {error}")))
                 }
             };
+            if let Ok((process, _)) = &spawned
+                && let Some(group) = process.group.clone()
+            {
+                born(Born { node, app: launch.app, replica: id.replica.clone(), group });
+            }
             // Nobody listens any more once the agent has ended.
             let _ = reporter.send(match spawned {
                 Ok((process, by)) => Report::Spawned(id, process, port, by),

@@ -161,6 +161,7 @@ impl Rig {
                 traffic: Arc::clone(&self.requests) as Arc<dyn Traffic>,
                 ports: Arc::clone(&self.ports),
                 events: Arc::new(move |event| events.lock().unwrap().push(event)),
+                born: Arc::new(|_| ()),
                 witness: Arc::new(()),
                 clock: Arc::new(now),
             };

@@ -9,6 +9,8 @@ use rustix::event::EventfdFlags;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::GroupAt;
+
 use super::{Controller, Folder, Limits, Version, files, sweep};
 
 /// How long a name gets; the kernel takes 255 bytes.
@@ -103,6 +105,14 @@ impl Group {
             group.folders.push(folder);
         }
         Ok(group)
+    }
+
+    /// Where it is in the v2 hierarchy, if it is there.
+    pub fn at(&self) -> Option<GroupAt> {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = self.folders.iter().find(|folder| folder.version == Version::V2)?;
+        let id = fs::metadata(&folder.path).ok()?.ino();
+        Some(GroupAt { id, path: folder.path.clone() })
     }
 
     /// Changes its limits while it runs.

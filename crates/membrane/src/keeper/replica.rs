@@ -89,6 +89,7 @@ impl Replica {
             note: self.note.clone(),
             exit: self.exit.filter(|_| self.ended),
             oom: self.oom,
+            group: self.held.as_ref().and_then(|held| held.group.at()),
         }
     }
 

@@ -8,7 +8,9 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::out::Paint;
 
-/// Show what replicas do from now on: programs, ends, connections, and what is refused to them.
+/// Show what replicas do from now on: programs, ends, connections, and what is refused to them
+///
+/// Where a node has no eBPF its replicas are glanced at some times a second, which the first line of each says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The app
@@ -58,6 +60,14 @@ fn words(what: &TraceWhat) -> (Paint, &'static str, String) {
             let address = address.map(|address| format!(" {address}")).unwrap_or_default();
             (Paint::Red, "refused", format!("{call}{address} ({protocol})"))
         }
+        TraceWhat::Sampled { every_ms, why } => (
+            Paint::Yellow,
+            "sampled",
+            format!(
+                "glanced at every {every_ms} ms, so what is shorter, how processes end, datagrams and refusals aren't \
+                 seen: {why}"
+            ),
+        ),
         TraceWhat::Lost { count } => {
             (Paint::Yellow, "lost", format!("{count} things that were not told in time"))
         }

@@ -32,6 +32,7 @@ mod restarts;
 mod runner;
 mod secrets;
 mod spread;
+mod traces;
 mod traffic;
 mod workloads;
 
@@ -56,6 +57,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("overheard", overheard::TESTS),
     ("restarts", restarts::TESTS),
     ("secrets", secrets::TESTS),
+    ("traces", traces::TESTS),
     ("asleep", asleep::TESTS),
     ("container", container::TESTS),
 ];

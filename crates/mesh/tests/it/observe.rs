@@ -1,8 +1,11 @@
 //! `status`, `ps`, `logs`, `events`, `why`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -132,4 +135,100 @@ fn what_a_replica_does_and_is_refused_is_shown() {
     place.mesh("trace nobody").ended(1);
     drop(mesh);
     assert!(other.set_nonblocking(true).is_ok() && other.accept().is_err());
+}
+
+/// What `mesh trace` tells of an app, as it comes; it ends with this.
+struct Tracing {
+    child: Child,
+    told: Receiver<Value>,
+}
+
+impl Tracing {
+    fn of(place: &Place, app: &str) -> Self {
+        let mut command = place.command();
+        let mut child = command.args(["trace", app, "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = tell.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self { child, told }
+    }
+
+    /// The next thing; `missing` is what is waited for.
+    fn next(&self, missing: impl std::fmt::Debug) -> Value {
+        let next = self.told.recv_timeout(Duration::from_secs(60));
+        next.unwrap_or_else(|error| panic!("{error}, and {missing:?} is missing"))
+    }
+}
+
+impl Drop for Tracing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Goes on for ever, or ends at once.
+const TURNS: &str = "#!/bin/bash\nwhile [ \"$TURN\" = long ] && sleep 0.05; do /bin/true; done\n";
+
+#[test]
+fn jobs_that_end_at_once_are_seen_each_of_them() {
+    if blind() {
+        return;
+    }
+    let place = Place::new();
+    let _mesh = place.start("");
+    place.write("turns", TURNS);
+    place.mesh("deploy turns -workload job --env TURN=long --no-wait").good();
+    let tracing = Tracing::of(&place, "turns");
+    // From the first one on it is followed.
+    let long = tracing.next("the first")["replica"].clone();
+    place.mesh("deploy turns -workload job --instances 100 --env TURN=short --no-wait").good();
+    let (mut execs, mut ends) = (BTreeSet::new(), BTreeMap::<String, u32>::new());
+    while execs.len() < 100 || ends.len() < 100 {
+        let trace = tracing.next((execs.len(), ends.len()));
+        if trace["replica"] == long {
+            continue;
+        }
+        let replica = trace["replica"].as_str().unwrap().to_owned();
+        match trace["kind"].as_str().unwrap() {
+            "exec" => drop(execs.insert(replica)),
+            // Of the keeper's own, one goes before and one after it.
+            "exit" if trace["process"] != "mesh" && trace["code"] == 0 => {
+                *ends.entry(replica).or_default() += 1
+            }
+            "exit" => {}
+            other => panic!("{other}: {trace}"),
+        }
+    }
+    // What was seen before its replica was known isn't told again.
+    assert!(ends.values().all(|count| *count == 1), "{ends:?}");
+}
+
+#[test]
+fn where_the_kernel_tells_nothing_replicas_are_glanced_at_and_that_is_said() {
+    if membrane::bpf::possible().is_ok() {
+        println!("SKIPPED: this machine tells all that replicas do");
+        return;
+    }
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _mesh = place.start("");
+    let script = format!("#!/bin/bash\nwhile sleep 1; do exec 3<>/dev/tcp/127.0.0.1/{port}; done\n");
+    place.write("talk", &script);
+    place.mesh(&format!("deploy talk -workload worker --reach tcp:{port}")).good();
+    let tracing = Tracing::of(&place, "talk");
+    let first = tracing.next("the first");
+    assert_eq!((&first["kind"], &first["every_ms"]), (&"sampled".into(), &250.into()), "{first}");
+    assert!(!first["why"].as_str().unwrap().is_empty(), "{first}");
+    let address = Value::from(format!("127.0.0.1:{port}"));
+    let mut wanted = vec![("exec", Value::Null), ("exit", Value::Null), ("connect", address)];
+    while !wanted.is_empty() {
+        let trace = tracing.next(&wanted);
+        wanted.retain(|(kind, address)| trace["kind"] != *kind || trace["address"] != *address);
+    }
 }

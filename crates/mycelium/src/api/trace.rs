@@ -78,6 +78,14 @@ pub enum TraceWhat {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<SocketAddr>,
     },
+    /// This replica is only glanced at, so often: what comes and goes in between, how processes end, datagrams, and what
+    /// is refused isn't seen.
+    Sampled {
+        /// Milliseconds from one glance to the next.
+        every_ms: u64,
+        /// Why the kernel doesn't tell what it does.
+        why: String,
+    },
     /// So much was counted and not told, for want of room.
     Lost {
         /// How many.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::{Agent, AgentHandle, Planner, Ports, Timing};
+use agent::{Agent, AgentHandle, Born, Planner, Ports, Timing};
 use fabric::Fabric;
 use genome::{Node, Pressure};
 use membrane::KeeperConfig;
@@ -19,6 +19,7 @@ use crate::events::EventLog;
 use crate::machine::Machine;
 use crate::nodes::Nodes;
 use crate::quarantine::Quarantine;
+use crate::sight::{Sight, Watched};
 use crate::traffic::EdgeTraffic;
 use crate::vault::Vault;
 
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) traffic: EdgeTraffic,
     pub(super) events: EventLog,
     pub(super) quarantine: Quarantine,
+    pub(super) sight: Sight,
 }
 
 /// The program that evaluates policies: this very one, even when another has taken its place on disk.
@@ -70,6 +72,8 @@ pub(super) async fn start_agents(
     let admission = Arc::new(Rules { fabric: shared.fabric.clone(), evaluator });
     let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
     let vault = Vault::open(&config.paths)?.map(Arc::new);
+    let sight = shared.sight.clone();
+    let born: Arc<dyn Fn(Born) + Send + Sync> = Arc::new(move |born| sight.watch(Watched::born(born)));
     let mut agents = Vec::new();
     for (name, key) in &nodes.present {
         let events = shared.events.clone();
@@ -85,6 +89,7 @@ pub(super) async fn start_agents(
             traffic: traffic.clone(),
             ports: ports.clone(),
             events: Arc::new(move |event| events.record(event)),
+            born: born.clone(),
             witness: Arc::new(shared.quarantine.handler(format!("the agent of {name}"))),
             clock: Arc::new(|| SystemClock.now()),
         };

@@ -77,11 +77,11 @@ impl App {
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
         let routing = state.routing(&edge, outside.as_ref());
         let starting = state.quarantine.handler("the start");
-        let deps = state.deps(keeper_config, traffic(&edge, &routing, outside.as_ref()));
         let demands = state.demands(&edge);
         let edge_url = format!("http://{}", doors.local_address(false));
         let mut tasks = JoinSet::new();
         let sight = open_eyes(&state, &keeper, &mut tasks).await;
+        let deps = state.deps(keeper_config, traffic(&edge, &routing, outside.as_ref()), sight.clone());
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
         let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
@@ -167,7 +167,7 @@ impl State {
     }
 
     /// What the agents work with.
-    fn deps(&self, keeper: KeeperConfig, traffic: EdgeTraffic) -> Deps {
+    fn deps(&self, keeper: KeeperConfig, traffic: EdgeTraffic, sight: Sight) -> Deps {
         Deps {
             fabric: self.fabric.clone(),
             planner: self.planner.clone(),
@@ -177,6 +177,7 @@ impl State {
             traffic,
             events: self.events.clone(),
             quarantine: self.quarantine.clone(),
+            sight,
         }
     }
 
@@ -348,12 +349,19 @@ async fn heard_again(network: Option<&Network>, fresh: bool) {
 /// The eyes on what replicas do, where the kernel gives them.
 async fn open_eyes(state: &State, keeper: &Keeper, tasks: &mut JoinSet<&'static str>) -> Sight {
     let (sight, eyes) = sight::open(state.events.clone());
-    if let Some(eyes) = eyes {
-        let finding = sight::find(state.fabric.clone(), state.presence.clone(), sight.clone());
-        tasks.spawn(async move {
-            tokio::join!(eyes.look(), finding);
+    let (fabric, presence) = (state.fabric.clone(), state.presence.clone());
+    match eyes {
+        Ok(eyes) => {
+            let finding = sight::find(fabric, presence, sight.clone());
+            tasks.spawn(async move {
+                tokio::join!(eyes.look(), finding);
+                "sight"
+            });
+        }
+        Err(glances) => drop(tasks.spawn(async move {
+            glances.look(fabric, presence).await;
             "sight"
-        });
+        })),
     }
     if let Some(groups) = keeper.groups() {
         sight.below(groups.to_owned()).await;

@@ -4,7 +4,6 @@ use std::io;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -91,9 +90,6 @@ pub(super) async fn trace(
     if !state.knows(&app) {
         return Err(state.no_such_app(&app));
     }
-    if state.network.is_none() || query.here {
-        can_see(&state)?;
-    }
     Ok(stream(move |to| async move { trace::send_all(&state, &app, &query, &to).await }))
 }
 
@@ -104,15 +100,7 @@ pub(super) async fn trace_here(
     Query(query): Query<TraceQuery>,
 ) -> Result<Response, ApiError> {
     let app = AppName::new(&app).map_err(|e| ApiError::bad_request(e.to_string()))?;
-    can_see(&state)?;
     Ok(stream(move |to| async move { trace::send(&state, &app, &query, &to).await }))
-}
-
-fn can_see(state: &ApiState) -> Result<(), ApiError> {
-    let Some(lack) = state.sight.lack() else { return Ok(()) };
-    let error =
-        ApiError::new(StatusCode::NOT_IMPLEMENTED, format!("what replicas do is not seen here: {lack}"));
-    Err(error.hint("`mesh logs` and `mesh events` show what they say, and how they end"))
 }
 
 async fn follow_events(state: &ApiState, query: &EventQuery, to: &LineSender) -> Result<(), ()> {

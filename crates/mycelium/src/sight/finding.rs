@@ -1,10 +1,11 @@
 //! Which groups there are to be watched: those of this machine's replicas, as records and the kernel say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use fabric::Fabric;
-use membrane::bpf;
+use membrane::{GroupAt, bpf};
 use types::{NodeName, ReplicaName};
 
 use super::{Sight, Watched};
@@ -28,7 +29,7 @@ pub(crate) async fn find(fabric: Fabric, presence: Presence, sight: Sight) {
             if known.get(&key) != Some(&pid)
                 && let Some(watched) = watched(endpoint, pid)
             {
-                let parent = watched.group.parent().map(ToOwned::to_owned).unwrap_or_default();
+                let parent = watched.group.path.parent().map(ToOwned::to_owned).unwrap_or_default();
                 if parents.insert(parent.clone()) {
                     sight.below(parent).await;
                 }
@@ -43,8 +44,9 @@ pub(crate) async fn find(fabric: Fabric, presence: Presence, sight: Sight) {
 
 /// The replica's group, if its process still is the replica's: by now the number may be another's.
 fn watched(endpoint: &genome::Endpoint, pid: u32) -> Option<Watched> {
-    let group = bpf::group_of(pid)?;
+    let path = bpf::group_of(pid)?;
     let replica = endpoint.replica.clone();
-    group.file_name()?.to_str()?.contains(replica.as_str()).then_some(())?;
+    path.file_name()?.to_str()?.contains(replica.as_str()).then_some(())?;
+    let group = GroupAt { id: std::fs::metadata(&path).ok()?.ino(), path };
     Some(Watched { node: endpoint.node_id.clone(), app: endpoint.app_name.clone(), replica, group })
 }

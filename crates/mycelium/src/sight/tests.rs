@@ -57,7 +57,8 @@ impl Grove {
     fn watched(&self) -> Watched {
         let replica = ReplicaName::new("billing-1a2b").unwrap();
         let (node, app) = (NodeName::new("node-1").unwrap(), AppName::new("billing").unwrap());
-        Watched { node, app, replica, group: self.group.clone() }
+        let id = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&self.group).unwrap());
+        Watched { node, app, replica, group: GroupAt { id, path: self.group.clone() } }
     }
 }
 
@@ -65,7 +66,7 @@ fn eyes() -> Option<(tempfile::TempDir, EventLog, Sight)> {
     let folder = tempfile::tempdir().unwrap();
     let events = EventLog::open(folder.path()).unwrap();
     let (sight, eyes) = open(events.clone());
-    let Some(eyes) = eyes else {
+    let Ok(eyes) = eyes else {
         println!("SKIPPED: {}", sight.lack().unwrap());
         return None;
     };
@@ -166,7 +167,7 @@ fn one_that_tries_many_things_is_said_of_a_few_times() {
         node: NodeName::new("node-1").unwrap(),
         app: AppName::new("billing").unwrap(),
         replica: ReplicaName::new("billing-1a2b").unwrap(),
-        group: PathBuf::new(),
+        group: GroupAt { id: 1, path: PathBuf::new() },
     };
     let mut refusals = Refusals::default();
     let at = |port, secs| {
