@@ -19,7 +19,7 @@ const HEIRS: usize = 8;
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Deed {
+pub enum Deed {
     /// Publish this row, and [settle](Books::settle) once it is safe.
     Write(Credit),
     /// Take the row of an app that is gone back.
@@ -30,7 +30,7 @@ pub(crate) enum Deed {
 
 /// The books of one node.
 #[derive(Debug)]
-pub(crate) struct Books {
+pub struct Books {
     rules: Rules,
     /// How long an app has no replica here before what it has left is passed on, and how long it has one before others
     /// are told that it may be given some: most come back, or are gone again.
@@ -48,23 +48,26 @@ struct Open {
 }
 
 impl Books {
-    pub(crate) const fn new(rules: Rules) -> Self {
+    /// Empty books.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
         Self { rules, settled: Duration::from_micros(rules.every), open: BTreeMap::new() }
     }
 
+    /// What an app has left here.
+    #[must_use]
+    pub fn credits(&self, app: &AppName) -> u64 {
+        self.open.get(app).map_or(0, |open| open.account.balance())
+    }
+
     /// Whether there is something to do though nobody runs.
-    pub(crate) fn is_busy(&self) -> bool {
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
         self.open.values().any(|open| open.account.balance() > 0 || open.account.is_unwritten())
     }
 
     /// Takes up what was used between two readings, and what others wrote.
-    pub(crate) fn tick(
-        &mut self,
-        node: &Node,
-        view: &View,
-        before: &Samples,
-        now: &mut Samples,
-    ) -> Vec<Deed> {
+    pub fn tick(&mut self, node: &Node, view: &View, before: &Samples, now: &mut Samples) -> Vec<Deed> {
         let me = &node.node_id;
         let used = used(before, now);
         let mut deeds = self.open_and_close(me, view, &used, now);
@@ -94,14 +97,14 @@ impl Books {
     }
 
     /// What was to be written of an app is safe, or could not be written.
-    pub(crate) fn settle(&mut self, app: &AppName, safe: bool) {
+    pub fn settle(&mut self, app: &AppName, safe: bool) {
         if let Some(open) = self.open.get_mut(app) {
             open.account.settle(safe);
         }
     }
 
     /// The rows with all that is left, for the agent after this one.
-    pub(crate) fn close(&mut self, me: &NodeName) -> Vec<Credit> {
+    pub fn close(&mut self, me: &NodeName) -> Vec<Credit> {
         let rows = std::mem::take(&mut self.open).into_iter().filter_map(|(app, open)| {
             let before = open.account.row().clone();
             let row = open.account.close();

@@ -79,7 +79,7 @@ impl Samples {
     }
 
     /// Works out what was used since the reading before.
-    pub(crate) fn compare(&mut self, before: &Self) {
+    pub fn compare(&mut self, before: &Self) {
         let micros = u64::try_from(self.mono.saturating_sub(before.mono).as_micros()).unwrap_or(u64::MAX);
         if before.at.is_none() || micros == 0 {
             return;

@@ -139,6 +139,8 @@ pub enum Command {
     Logs(c::logs::Args),
     /// Show what happened
     Events(c::events::Args),
+    /// Show what replicas use, live
+    Top(c::top::Args),
     /// Show what replicas do: programs, connections, refusals
     Trace(c::trace::Args),
     /// Say why an app is as it is

@@ -42,6 +42,7 @@ pub mod secret;
 pub mod status;
 pub mod stop;
 pub mod ticket;
+pub mod top;
 pub mod trace;
 pub mod trust;
 pub mod up;
@@ -91,6 +92,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Ps(args) => ps::run(context, args),
         Command::Logs(args) => logs::run(context, args),
         Command::Events(args) => events::run(context, args),
+        Command::Top(args) => top::run(context, &args),
         Command::Trace(args) => trace::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Advise(args) => advise::run(context, args),

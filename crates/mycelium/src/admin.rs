@@ -11,15 +11,18 @@ use fabric::Fabric;
 use crate::demand::Burns;
 use crate::metrics;
 use crate::sight::{self, Sight};
+use crate::usage::{self, Readings};
 
 /// `GET /metrics` and `GET /health`.
-pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight, burns: Burns) -> Router {
-    let parts = Arc::new((edge, fabric, sight, burns));
+pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight, burns: Burns, readings: Readings) -> Router {
+    let parts = Arc::new((edge, fabric, sight, burns, readings));
     let text = move || {
         let parts = Arc::clone(&parts);
         async move {
             let counted = parts.2.counted().await;
-            let text = metrics::text(&parts.0, &parts.1.view(), &parts.3) + &sight::text(&counted);
+            let text = metrics::text(&parts.0, &parts.1.view(), &parts.3)
+                + &sight::text(&counted)
+                + &usage::text(&parts.4);
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
         }
     };

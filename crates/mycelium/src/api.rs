@@ -8,6 +8,7 @@ mod openapi;
 mod settings;
 mod trace;
 mod types;
+mod usage;
 
 pub use advice::{Advice, Evidence, Spread};
 pub use mesh::{
@@ -22,6 +23,7 @@ pub use types::{
     MeshStatus, NodeStatus, PlanAt, Quarantined, Receipt, Shutdown, SporeInfo, Stored, Traffic, VersionInfo,
     Why,
 };
+pub use usage::{AppUsage, NodeUsage, ReplicaUsage, UsageQuery};
 
 /// The version in every path.
 pub const API_VERSION: u32 = 1;

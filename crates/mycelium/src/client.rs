@@ -238,6 +238,12 @@ impl Client {
         self.lines(&format!("/v1/trace/{app}?here={}{replica}", query.here)).await
     }
 
+    /// What replicas use, node by node.
+    pub async fn usage(&self, query: &api::UsageQuery) -> Result<Vec<api::NodeUsage>, ClientError> {
+        let app = query.app.as_ref().map(|app| format!("&app={app}")).unwrap_or_default();
+        self.get(&format!("/v1/usage?here={}{app}", query.here)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, empty()).await
     }

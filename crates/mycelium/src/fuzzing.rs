@@ -26,6 +26,7 @@ use crate::quarantine::Quarantine;
 use crate::routes::Routing;
 use crate::server::{self, ApiState, Ending, Shared};
 use crate::tunnel::Ways;
+use crate::usage::Readings;
 
 /// How much of an answer is kept.
 const ANSWER: u64 = 1 << 20;
@@ -76,6 +77,7 @@ impl Api {
             quarantine,
             sight: crate::sight::Sight::blind("this is a rehearsal"),
             seen: Seen::default(),
+            readings: Readings::default(),
             network: None,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });

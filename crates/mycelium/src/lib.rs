@@ -42,6 +42,7 @@ mod tls;
 mod trace;
 mod traffic;
 mod tunnel;
+mod usage;
 mod vault;
 
 pub use app::{App, Outcome, Remains, RunError};

@@ -10,7 +10,7 @@ use types::{AppName, NodeName, ReplicaName};
 use crate::api::{LogLine, LogQuery};
 use crate::server::{ApiState, LineSender};
 
-pub(crate) use others::{forward_all, send_all};
+pub(crate) use others::{forward_all, peers, send_all};
 
 /// One replica's log folder.
 pub(crate) struct ReplicaLog {

@@ -11,6 +11,7 @@ mod socket;
 mod spores;
 mod state;
 mod streams;
+mod usage;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -34,6 +35,7 @@ pub(crate) fn peer_router(state: ApiState) -> Router {
     Router::new()
         .route("/v1/logs/{app}", get(streams::logs_here))
         .route("/v1/trace/{app}", get(streams::trace_here))
+        .route("/v1/usage", get(usage::usage_here))
         .fallback(error::unknown_path)
         .with_state(state)
 }
@@ -57,6 +59,7 @@ pub(crate) fn remote_router(state: ApiState) -> Router {
         .route("/v1/events", get(streams::events))
         .route("/v1/logs/{app}", get(streams::logs))
         .route("/v1/trace/{app}", get(streams::trace))
+        .route("/v1/usage", get(usage::usage))
         .route("/v1/metrics", get(state::metrics))
         .route("/v1/nodes", get(mesh::nodes))
         .route("/v1/settings", get(settings::settings))

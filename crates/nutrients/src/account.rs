@@ -8,6 +8,9 @@ use types::NodeName;
 
 use crate::row::Row;
 
+/// This part of all that an app may have is written down once it is earned; a crash forgets less.
+const WORTH_WRITING: u64 = 4;
+
 /// What credits are worth, and how often a row is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -112,7 +115,7 @@ impl Account {
         let worth = (cap / 60).max(1);
         // of no use: too little to last, or as much as is known already
         let runs_out = self.pace > 0 && self.aside <= soon && free >= worth && self.age >= rules.least;
-        let earned = self.pending >= (cap / 10).max(1) && self.age >= rules.every;
+        let earned = self.pending >= (cap / WORTH_WRITING).max(1) && self.age >= rules.every;
         if !runs_out && !earned && !self.passed {
             return None;
         }

@@ -23,8 +23,8 @@ pub fn shares(capacity: u64, wants: &[Want]) -> Vec<u64> {
     wants.iter().map(share).collect()
 }
 
-/// Whether a weight is so far from another (a twentieth) that it is worth telling the kernel.
+/// Whether a weight is so far from another (a fiftieth) that it is worth telling the kernel.
 #[must_use]
 pub fn differs(now: u64, wanted: u64) -> bool {
-    u128::from(now.abs_diff(wanted)) * 20 > u128::from(now)
+    u128::from(now.abs_diff(wanted)) * 50 > u128::from(now)
 }

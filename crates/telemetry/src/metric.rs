@@ -37,6 +37,18 @@ pub const EXECS: &str = "mycelium_replica_execs_total";
 pub const EXITS: &str = "mycelium_replica_exits_total";
 /// What was counted of a replica and not told one by one.
 pub const UNTOLD: &str = "mycelium_replica_untold_total";
+/// Seconds of a CPU that a replica used.
+pub const CPU: &str = "mycelium_replica_cpu_seconds_total";
+/// Bytes of memory of a replica.
+pub const MEMORY: &str = "mycelium_replica_memory_bytes";
+/// The most that it may have.
+pub const MEMORY_LIMIT: &str = "mycelium_replica_memory_limit_bytes";
+/// Processes and threads of a replica.
+pub const PIDS: &str = "mycelium_replica_pids";
+/// Seconds of a CPU that an `app` has left on a `node` of what it didn't use.
+pub const CREDITS: &str = "mycelium_app_credit_seconds";
+/// CPUs that an `app` gets on a `node` while they are wanted by more than there are.
+pub const WEIGHT: &str = "mycelium_app_cpu_weight";
 
 #[cfg(test)]
 mod tests;

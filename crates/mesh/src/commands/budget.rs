@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use fabric::Kind;
 use genome::Budget;
-use mycelium::api::BudgetAt;
+use mycelium::api::{AppUsage, BudgetAt, NodeUsage, UsageQuery};
 use serde_json::json;
 use types::AppName;
 
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::operator::Operator;
+use crate::table::Table;
 
 /// More than any machine has: what isn't said is not capped. It is still a number every JSON reader agrees on.
 const UNCAPPED: u64 = (1 << 53) - 1;
@@ -26,7 +27,7 @@ pub struct Args {
 enum Action {
     /// Set caps; those that aren't given stay as they are
     Set(Set),
-    /// Show the caps of an app
+    /// Show the caps of an app, what it uses, and what it has left of its baseline
     Show {
         /// The app
         app: AppName,
@@ -103,16 +104,83 @@ fn change(context: &Context, set: Set) -> Result<(), Failure> {
 
 fn show(context: &Context, app: &AppName, json: bool) -> Result<(), Failure> {
     let client = context.client()?;
-    let at = context.block_on(async { Ok(client.budget(app).await?) })?;
+    let query = UsageQuery { app: Some(app.clone()), here: false };
+    let (at, nodes) = context.block_on(async {
+        let at = client.budget(app).await?;
+        // caps may be set before there is an app
+        Ok((at, client.usage(&query).await.unwrap_or_default()))
+    })?;
+    let hosts: Vec<&NodeUsage> = nodes.iter().filter(|node| !node.replicas.is_empty()).collect();
     if json {
-        return context.out.json(&json!(at.budget));
+        return context.out.json(&json!({
+            "appName": app,
+            "budget": at.budget,
+            "nodes": hosts.iter().map(|node| on_node(node)).collect::<Vec<_>>(),
+            "sum": sum(&hosts),
+        }));
     }
     match at.budget {
-        Some(budget) => context.out.line(describe(&budget)),
-        None => {
-            context.out.note(format_args!("{app} has no budget: its plan's bounds alone count"));
-            Ok(())
-        }
+        Some(budget) => context.out.line(describe(&budget))?,
+        None => context.out.note(format_args!("{app} has no budget: its plan's bounds alone count")),
+    }
+    for node in nodes.iter().filter(|node| node.unknown.is_some()) {
+        context.out.warn(format_args!("{}: {}", node.node, node.unknown.as_deref().unwrap_or_default()));
+    }
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["NODE", "REPLICAS", "CPU", "BASELINE", "WEIGHT", "CREDITS"]);
+    for node in &hosts {
+        table.row(cells(node.node.to_string(), node.replicas.len(), node.apps.first()));
+    }
+    if hosts.len() > 1 {
+        let replicas = hosts.iter().map(|node| node.replicas.len()).sum();
+        table.row(cells("all".to_owned(), replicas, sum(&hosts).as_ref()));
+    }
+    context.out.line(table.render())
+}
+
+fn cells(name: String, replicas: usize, stands: Option<&AppUsage>) -> [String; 6] {
+    let milli = |milli: u64| format!("{milli} mCPU");
+    let weight = |app: &AppUsage| {
+        let bursts = if app.bursts { ", bursts" } else { "" };
+        format!("{}{bursts}", milli(app.weight_milli))
+    };
+    let credits = |app: &AppUsage| format!("{} of {}", seconds(app.credits_us), seconds(app.cap_us));
+    [
+        name,
+        replicas.to_string(),
+        stands.map(|app| milli(app.used_milli)).unwrap_or_default(),
+        stands.map(|app| milli(app.baseline_milli)).unwrap_or_default(),
+        stands.map(weight).unwrap_or_default(),
+        stands.map(credits).unwrap_or_default(),
+    ]
+}
+
+fn on_node(node: &NodeUsage) -> serde_json::Value {
+    json!({ "nodeID": node.node, "at": node.at, "replicas": node.replicas.len(), "stands": node.apps.first() })
+}
+
+/// How the app stands over all nodes; nothing where it has no baseline.
+fn sum(hosts: &[&NodeUsage]) -> Option<AppUsage> {
+    let all = hosts.iter().filter_map(|node| node.apps.first().cloned());
+    all.reduce(|one, other| AppUsage {
+        app: one.app,
+        baseline_milli: one.baseline_milli + other.baseline_milli,
+        used_milli: one.used_milli + other.used_milli,
+        credits_us: one.credits_us + other.credits_us,
+        cap_us: one.cap_us + other.cap_us,
+        weight_milli: one.weight_milli + other.weight_milli,
+        bursts: one.bursts || other.bursts,
+    })
+}
+
+/// Microseconds of a CPU, as seconds of one.
+pub fn seconds(micros: u64) -> String {
+    match micros {
+        0 => "0 s".to_owned(),
+        1..10_000_000 => format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10),
+        _ => format!("{} s", micros / 1_000_000),
     }
 }
 

@@ -34,6 +34,7 @@ mod secrets;
 mod spread;
 mod traces;
 mod traffic;
+mod usage;
 mod workloads;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("secrets", secrets::TESTS),
     ("traces", traces::TESTS),
     ("asleep", asleep::TESTS),
+    ("usage", usage::TESTS),
     ("container", container::TESTS),
 ];
 

@@ -29,6 +29,7 @@ mod supply;
 mod support;
 mod takeover;
 mod tls;
+mod top;
 mod trust;
 mod up;
 mod upgrade;

@@ -14,6 +14,7 @@ use super::types::{
     AppStatus, BudgetAt, Collected, ErrorBody, EventQuery, LogLine, LogQuery, MeshStatus, PlanAt,
     Quarantined, Receipt, Shutdown, SporeInfo, Stored, VersionInfo, Why,
 };
+use super::usage::{NodeUsage, UsageQuery};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Value;
 
@@ -77,6 +78,10 @@ const OPERATIONS: &[Operation] = &[
         query: Some(of::<TraceQuery>),
         response: (LINES, of::<Trace>),
         ..get("/v1/trace/{app}", "What an app's replicas do from now on, one thing a line", of::<Trace>)
+    },
+    Operation {
+        query: Some(of::<UsageQuery>),
+        ..get("/v1/usage", "What replicas use, node by node", of::<Vec<NodeUsage>>)
     },
     Operation {
         response: ("text/plain; version=0.0.4", text),

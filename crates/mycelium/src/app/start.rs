@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::Planner;
+use agent::{AgentHandle, Planner};
 use edge::Edge;
 use fabric::{Authority, Fabric};
 use genome::ReplicaState;
@@ -41,6 +41,7 @@ use crate::server::{self, ApiSocket, ApiState, Shared};
 use crate::sight::{self, Sight};
 use crate::traffic::EdgeTraffic;
 use crate::tunnel::Ways;
+use crate::usage::Readings;
 use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
@@ -112,6 +113,7 @@ impl App {
             quarantine: state.quarantine,
             sight,
             seen: demands.seen.clone(),
+            readings: readings(&agents),
             network,
         });
         doors.serve(&edge)?;
@@ -369,6 +371,11 @@ async fn open_eyes(state: &State, keeper: &Keeper, tasks: &mut JoinSet<&'static 
     sight
 }
 
+/// What the agents read of their replicas' use.
+fn readings(agents: &[(NodeName, AgentHandle)]) -> Readings {
+    Readings::of(agents.iter().map(|(node, agent)| (node.clone(), agent.samples())).collect())
+}
+
 /// What knows of open requests.
 fn traffic(edge: &Edge, routing: &Arc<Routing>, outside: Option<&Outside>) -> EdgeTraffic {
     EdgeTraffic { edge: edge.clone(), routing: Arc::clone(routing), tunnels: outside.map(Outside::tunnels) }
@@ -404,7 +411,8 @@ fn spawn_tasks(
     });
     if let Some(listener) = admin {
         let (sight, burns) = (shared.sight.clone(), shared.seen.burns.clone());
-        let router = admin::router(shared.edge.clone(), shared.fabric.clone(), sight, burns);
+        let (edge, fabric, readings) = (shared.edge.clone(), shared.fabric.clone(), shared.readings.clone());
+        let router = admin::router(edge, fabric, sight, burns, readings);
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
             "admin address"

@@ -152,7 +152,7 @@ async fn forward<T: Serialize + DeserializeOwned>(
     Ok(())
 }
 
-fn peers(network: &Network) -> Vec<(NodeName, PublicKey)> {
+pub(crate) fn peers(network: &Network) -> Vec<(NodeName, PublicKey)> {
     let named = |key: PublicKey| Some((network.desk.door.name_of(&key)?, key));
     network.presence.here().into_iter().filter_map(named).collect()
 }

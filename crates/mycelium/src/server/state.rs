@@ -29,6 +29,7 @@ use crate::presence::Presence;
 use crate::quarantine::Quarantine;
 use crate::routes::Routing;
 use crate::sight::{self, Sight};
+use crate::usage::{self, Readings};
 use crate::{metrics, status};
 
 /// How many of an app's last events `why` shows.
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) quarantine: Quarantine,
     pub(crate) sight: Sight,
     pub(crate) seen: Seen,
+    /// What replicas here use.
+    pub(crate) readings: Readings,
     /// Absent in a mesh on one machine.
     pub(crate) network: Option<Network>,
 }
@@ -242,7 +245,8 @@ pub(super) async fn advice(
 /// `GET /v1/metrics`
 pub(super) async fn metrics(State(state): State<ApiState>) -> String {
     let counted = state.sight.counted().await;
-    metrics::text(&state.edge, &state.fabric.view(), &state.seen.burns) + &sight::text(&counted)
+    let text = metrics::text(&state.edge, &state.fabric.view(), &state.seen.burns);
+    text + &sight::text(&counted) + &usage::text(&state.readings)
 }
 
 /// `POST /v1/shutdown`: answered once it is so. A hand-over's answer stays open until either side has enough.
