@@ -37,6 +37,11 @@ enum Step {
         node: usize,
         to: usize,
     },
+    /// All that is left, with all that takes.
+    Pass {
+        node: usize,
+        to: usize,
+    },
     /// What was written last is on disk, or could not be written.
     Settle {
         node: usize,
@@ -45,7 +50,7 @@ enum Step {
     Crash {
         node: usize,
     },
-    /// Any row that was ever written, at any time, any number of times.
+    /// Any row that was ever written, the last ones above all, at any time, any number of times.
     Hear {
         node: usize,
         pick: usize,
@@ -65,7 +70,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (node.clone(), node.clone()).prop_map(|(node, to)| Step::Give { node, to }),
         4 => (node.clone(), prop::bool::weighted(0.7)).prop_map(|(node, safe)| Step::Settle { node, safe }),
         2 => node.clone().prop_map(|node| Step::Crash { node }),
-        6 => (node.clone(), any::<usize>()).prop_map(|(node, pick)| Step::Hear { node, pick }),
+        3 => (node.clone(), node.clone()).prop_map(|(node, to)| Step::Pass { node, to }),
+        8 => (node.clone(), prop_oneof![0..4_usize, any::<usize>()]).prop_map(|(node, pick)| Step::Hear { node, pick }),
         2 => node.prop_map(|node| Step::Anew { node }),
     ]
 }
@@ -126,6 +132,14 @@ impl World {
                 assert_eq!(before - given, self.accounts[from].balance(), "a gift conserves the sum");
             }
             Step::Give { .. } => {}
+            Step::Pass { node, to } => {
+                let settle = Step::Settle { node, safe: true };
+                for step in [&settle, &Step::Leave { node }, &settle, &Step::Give { node, to }] {
+                    self.take(step);
+                }
+                self.take(&Step::Write { node });
+                self.take(&settle);
+            }
             Step::Settle { node, safe } => {
                 if let Some(row) = self.unsafe_yet[node].take() {
                     if safe {
@@ -139,7 +153,7 @@ impl World {
                 self.unsafe_yet[node] = None;
             }
             Step::Hear { node: me, pick } => {
-                let (from, row) = self.written[pick % self.written.len()].clone();
+                let (from, row) = self.written[self.written.len() - 1 - pick % self.written.len()].clone();
                 let before = self.accounts[me].balance();
                 if from == me {
                     self.accounts[me].remember(&row);
@@ -328,6 +342,22 @@ fn credits_follow_the_replicas_once() {
     assert_eq!(reborn.balance(), 0, "what its former life was given is void");
     here.settle(true);
     assert_eq!((here.balance(), here.leave()), (0, None));
+}
+
+#[test]
+fn what_a_former_row_gave_is_taken_before_the_next_ones_or_never() {
+    let giver = |life| {
+        let mut row = Row { earned: 10, ..Row::new(life) };
+        assert_eq!(row.give(&node(1), 9, 10), 10);
+        row
+    };
+    let (former, next) = (giver(5), giver(6));
+    let mut row = Row::new(9);
+    let mut taken = Vec::new();
+    for theirs in [&former, &next, &former, &next] {
+        taken.push(row.take(&node(1), &node(0), theirs, 100));
+    }
+    assert_eq!((taken, row.balance()), (vec![10, 10, 0, 0], Some(20)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use fabric::net::Event;
 use rand::RngExt as _;
 
 mod absence;
+mod credits;
 mod demand;
 
 use crate::records;

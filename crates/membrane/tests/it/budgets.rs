@@ -120,6 +120,49 @@ async fn what_all_use_is_read_at_once() {
     client.end().await;
 }
 
+/// What of the CPUs each of two took that want all of them, until they had so many microseconds: the first one's part.
+async fn contend(client: &Client, micros: u64) -> f64 {
+    let used = async || {
+        let used = client.keeper.usages("").await.unwrap();
+        let of = |id: &str| used.iter().find(|used| used.id == id).unwrap().usage.cpu_usec.unwrap();
+        [of("one"), of("two")]
+    };
+    let before = used().await;
+    loop {
+        let now = used().await;
+        let [one, two] = [now[0] - before[0], now[1] - before[1]];
+        if one + two >= micros {
+            return one as f64 / (one + two) as f64;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cpus_that_two_want_are_shared_by_weight() {
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    if cannot(&client, |budgets| &budgets.cpu) {
+        return client.end().await;
+    }
+    let cpus = std::thread::available_parallelism().unwrap();
+    let weight = |cpu_milli| Limits { cpu_milli, ..Limits::default() };
+    let script = format!("for n in $(seq {}); do (while :; do :; done) & done; wait", 2 * cpus.get());
+    for (id, milli) in [("one", 500), ("two", 1500)] {
+        let spawn = Spawn { limits: Some(weight(milli)), ..nest.shell(id, &script) };
+        client.keeper.spawn(spawn).await.unwrap();
+    }
+    let first = contend(&client, 4_000_000).await;
+    // as it is changed while they run
+    client.keeper.set_limits("one", weight(1500)).await.unwrap();
+    client.keeper.set_limits("two", weight(500)).await.unwrap();
+    let then = contend(&client, 4_000_000).await;
+    println!("1:3 gave {first:.3}, 3:1 {then:.3}");
+    // far from what any other weight would give, and from what a busy machine does to it
+    assert!((0.18..0.33).contains(&first) && (0.67..0.82).contains(&then), "{first} {then}");
+    client.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fork_bomb_stays_small_and_can_be_ended() {
     let nest = Nest::new();
