@@ -12,6 +12,7 @@ mod idle;
 mod many;
 mod neighbour;
 mod scale;
+mod shares;
 mod spawn;
 mod spore;
 
@@ -38,6 +39,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "many", about: "200 replicas on one machine", run: many::run },
     Row { name: "spawn", about: "a confined program beside bubblewrap", run: spawn::run },
     Row { name: "neighbour", about: "beside one that wants everything", run: neighbour::run },
+    Row { name: "shares", about: "apps that want all CPUs, against their shares", run: shares::run },
     Row { name: "tree", about: "a thousand processes stopped", run: neighbour::tree },
     Row { name: "spore", about: "verify and extract beside openssl speed", run: spore::run },
     Row {

@@ -31,8 +31,8 @@ const RATE: u32 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A keeper, and what runs under it.
-struct Street {
-    keeper: Keeper,
+pub(super) struct Street {
+    pub(super) keeper: Keeper,
     events: Events,
     dir: std::path::PathBuf,
 }
@@ -109,7 +109,7 @@ async fn neighbour(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 impl Street {
-    async fn open(bench: &Bench, name: &str) -> Result<Self> {
+    pub(super) async fn open(bench: &Bench, name: &str) -> Result<Self> {
         let dir = bench.dir.path().join(name);
         std::fs::create_dir_all(&dir)?;
         let config = KeeperConfig {
@@ -128,7 +128,7 @@ impl Street {
         Ok(Self { keeper, events, dir })
     }
 
-    async fn spawn(
+    pub(super) async fn spawn(
         &self,
         id: &str,
         program: &str,
@@ -188,7 +188,7 @@ impl Street {
     }
 
     /// From the order to kill it until its end is told.
-    async fn kill(&mut self, id: &str) -> Result<Duration> {
+    pub(super) async fn kill(&mut self, id: &str) -> Result<Duration> {
         let since = Instant::now();
         self.keeper.kill(id).await?;
         let ended = tokio::time::timeout(PATIENCE, self.events.next()).await?;
@@ -204,7 +204,7 @@ impl Street {
         Ok(took)
     }
 
-    async fn close(self) -> Result<()> {
+    pub(super) async fn close(self) -> Result<()> {
         let pid = self.keeper.pid();
         self.keeper.shutdown().await?;
         release(pid);
