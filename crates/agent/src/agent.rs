@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use types::{AppName, Digest, NodeName, ReplicaName, Signer, Timestamp};
 
+use crate::collector::Collector;
 use crate::core::Timing;
 use crate::sample::Samples;
 use crate::shell::{Command, Shell};
@@ -35,6 +36,8 @@ pub struct Config {
     pub layers: Layers,
     /// How workloads reach other apps: `MESH_EDGE`.
     pub edge_url: String,
+    /// The collector that workloads are told of, if there is one.
+    pub collector: Option<Collector>,
     /// The machine's environment; of it, workloads get `PATH`, `HOME`, `TMPDIR` and `LANG`.
     pub environment: Vec<(String, String)>,
     /// The periods of a replica's life.

@@ -9,10 +9,11 @@ use crate::core::Launch;
 /// What of the machine's environment a workload gets; nothing else of it reaches one.
 const PASSED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
 
-/// The variables in order: passed from the machine, the manifest's, the plan's over them, and the mesh's own,
+/// The variables in order: passed from the machine, what is `told` of a collector, the manifest's, the plan's over them, and the mesh's own,
 /// which nobody overrides.
 pub(crate) fn environment(
     machine: &[(String, String)],
+    told: Vec<(String, String)>,
     manifest: &BTreeMap<String, String>,
     plan: &BTreeMap<String, String>,
     launch: &Launch,
@@ -21,6 +22,7 @@ pub(crate) fn environment(
 ) -> Vec<(String, String)> {
     let mut all: BTreeMap<String, String> =
         machine.iter().filter(|(name, _)| PASSED.contains(&name.as_str())).cloned().collect();
+    all.extend(told);
     all.extend(manifest.iter().chain(plan).map(|(name, value)| (name.clone(), value.clone())));
     let mut own = vec![
         ("MESH_APP", launch.app.to_string()),
@@ -55,10 +57,11 @@ mod tests {
         .unwrap();
         let machine: Vec<_> =
             pairs(&[("PATH", "/bin"), ("SECRET", "x"), ("LANG", "C")]).into_iter().collect();
+        let told = vec![("OTEL_SERVICE_NAME".to_owned(), "billing".to_owned())];
         let manifest = pairs(&[("GREETING", "hi"), ("PORT", "1"), ("LANG", "de")]);
         let plan = pairs(&[("GREETING", "hello"), ("MESH_NODE", "elsewhere")]);
         let node = NodeName::new("node-1").unwrap();
-        let found = environment(&machine, &manifest, &plan, &launch, &node, "http://127.0.0.1:8080");
+        let found = environment(&machine, told, &manifest, &plan, &launch, &node, "http://127.0.0.1:8080");
         let expected = pairs(&[
             ("GREETING", "hello"),
             ("LANG", "de"),
@@ -67,6 +70,7 @@ mod tests {
             ("MESH_NODE", "node-1"),
             ("MESH_REPLICA", "billing-abcde"),
             ("MESH_VERSION", "v1"),
+            ("OTEL_SERVICE_NAME", "billing"),
             ("PATH", "/bin"),
             ("PORT", "7777"),
         ]);

@@ -7,6 +7,7 @@
 mod admission;
 mod agent;
 mod books;
+mod collector;
 mod core;
 mod environment;
 mod logs;
@@ -25,6 +26,7 @@ mod witness;
 pub use admission::{Admission, Anything, Candidate};
 pub use agent::{Agent, AgentHandle, Arrivals, Born, BoxFuture, Config, Deps, StartError, Traffic};
 pub use books::{Books, Deed};
+pub use collector::Collector;
 pub use core::{
     Action, Adopted, Adoption, Check, Core, Draft, Facts, Input, Launch, LaunchId, NotSpawned, Now,
     Observing, PlanNote, Probe, Timing, Unprepared, World,

@@ -5,26 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use edge::Edge;
-use fabric::Fabric;
 
-use crate::demand::Burns;
-use crate::metrics;
-use crate::sight::{self, Sight};
-use crate::usage::{self, Readings};
+use crate::server::Shared;
 
 /// `GET /metrics` and `GET /health`.
-pub(crate) fn router(edge: Edge, fabric: Fabric, sight: Sight, burns: Burns, readings: Readings) -> Router {
-    let parts = Arc::new((edge, fabric, sight, burns, readings));
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let text = move || {
-        let parts = Arc::clone(&parts);
-        async move {
-            let counted = parts.2.counted().await;
-            let text = metrics::text(&parts.0, &parts.1.view(), &parts.3)
-                + &sight::text(&counted)
-                + &usage::text(&parts.4);
-            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
-        }
+        let shared = Arc::clone(&shared);
+        async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared.exposed().await) }
     };
     Router::new().route("/metrics", get(text)).route("/health", get(|| async { "ok\n" }))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use edge::Edge;
 use fabric::Fabric;
 use membrane::Keeper;
+use scent::Scent;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use types::NodeName;
@@ -58,6 +59,7 @@ pub enum Outcome {
 pub struct Remains {
     edge: Edge,
     network: Option<Network>,
+    scent: Option<Scent>,
     tasks: JoinSet<&'static str>,
 }
 

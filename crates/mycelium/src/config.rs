@@ -48,6 +48,8 @@ pub struct Config {
     pub learning: Duration,
     /// Threads of the edge; one a core when absent.
     pub edge_workers: Option<usize>,
+    /// Whom this process tells of itself over OTLP, if anybody.
+    pub otlp: Option<scent::Settings>,
 }
 
 /// Why the mesh doesn't start.
@@ -116,6 +118,14 @@ pub enum StartError {
     /// An address that can't be listened on.
     #[error(transparent)]
     Edge(#[from] edge::EdgeError),
+    /// The collector.
+    #[error("tell {at} of this node: {reason}")]
+    Collector {
+        /// Which one.
+        at: String,
+        /// Why not.
+        reason: String,
+    },
     /// The admin address.
     #[error("listen on the admin address {address}: {source}")]
     Admin {

@@ -78,6 +78,7 @@ impl Api {
             sight: crate::sight::Sight::blind("this is a rehearsal"),
             seen: Seen::default(),
             readings: Readings::default(),
+            scent: None,
             network: None,
         };
         let router = server::router(ApiState { shared: Arc::new(shared) });

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use edge::Edge;
 use fabric::View;
+use scent::{Count, Kind, Scent};
 use telemetry::metric;
 use types::AppName;
 
@@ -60,6 +61,25 @@ pub(crate) fn text(edge: &Edge, view: &View, burns: &Burns) -> String {
     header(&mut out, metric::RESTARTS, "counter", "Restarts of the replicas that are there now.");
     for ((app, node), count) in restarts {
         line(&mut out, metric::RESTARTS, &format!("app=\"{app}\",node=\"{node}\""), count);
+    }
+    out
+}
+
+/// How much was told over OTLP, in the Prometheus text format; nothing where nobody is told.
+pub(crate) fn told(scent: Option<&Scent>) -> String {
+    type Read = fn(Count) -> u64;
+    let mut out = String::new();
+    let Some(scent) = scent else { return out };
+    let what: [(_, _, Read); 3] = [
+        (metric::OTLP_SENT, "What the collector took.", |count| count.sent),
+        (metric::OTLP_DROPPED, "What the collector never will have.", |count| count.dropped),
+        (metric::OTLP_FAILURES, "Requests to the collector that failed.", |count| count.failures),
+    ];
+    for (name, help, read) in what {
+        header(&mut out, name, "counter", help);
+        for kind in Kind::ALL {
+            line(&mut out, name, &format!("signal=\"{}\"", kind.as_str()), read(scent.count(kind)));
+        }
     }
     out
 }

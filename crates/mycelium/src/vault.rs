@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +26,7 @@ use genome::Secret;
 use http::{Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use soul::{ContentKey, Custodian, KeyService, ServiceError, UnsealError};
@@ -36,7 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-use crate::Paths;
+use crate::{Paths, tls};
 
 /// How long one request may take, from the name's resolution to the last byte.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,8 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 * 1024;
 /// The most bytes of the files that are read here, but for the certificates.
 const MAX_FILE: u64 = 16 * 1024;
-/// Whose word counts where nobody else is named: those whom the machine trusts.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The most of an error of Vault's that is repeated.
 const MAX_REASON: usize = 300;
 
@@ -170,7 +166,10 @@ impl Vault {
             return answer(socket, request).await;
         }
         let server = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.believed()?));
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config(
+            self.settings.ca_file.as_deref(),
+            "ca_file",
+        )?));
         let socket = connector.connect(server, socket).await;
         answer(socket.map_err(|error| format!("failed to connect: {error}"))?, request).await
     }
@@ -186,24 +185,6 @@ impl Vault {
         }
         let text = read(file, MAX_FILE).map_err(|error| failed(&error))?;
         Ok(Zeroizing::new(text.trim_ascii().to_vec()))
-    }
-
-    fn believed(&self) -> Result<ClientConfig, String> {
-        let path = self.settings.ca_file.as_deref().unwrap_or(Path::new(AUTHORITIES));
-        let failed = |reason: &dyn std::fmt::Display| {
-            format!("failed to read the certificates in {} (ca_file): {reason}", path.display())
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))? {
-            roots.add(certificate.map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(failed(&"there are none"));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(|error| error.to_string())?;
-        Ok(config.with_root_certificates(roots).with_no_client_auth())
     }
 }
 

@@ -50,5 +50,12 @@ pub const CREDITS: &str = "mycelium_app_credit_seconds";
 /// CPUs that an `app` gets on a `node` while they are wanted by more than there are.
 pub const WEIGHT: &str = "mycelium_app_cpu_weight";
 
+/// Spans, metrics and log records that a collector took over OTLP, by `signal`; so are those that follow.
+pub const OTLP_SENT: &str = "mycelium_otlp_sent_total";
+/// What the collector never will have: there was no room for it, or it was refused.
+pub const OTLP_DROPPED: &str = "mycelium_otlp_dropped_total";
+/// Requests to the collector that failed.
+pub const OTLP_FAILURES: &str = "mycelium_otlp_failures_total";
+
 #[cfg(test)]
 mod tests;

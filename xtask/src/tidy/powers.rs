@@ -49,7 +49,7 @@ const POWERS: [Power; 6] = [
             "UnixListener::bind",
             "UnixStream::connect",
         ],
-        only: Only::These(&["membrane", "hyphae", "agent", "edge", "relay", "mycelium", "mesh"]),
+        only: Only::These(&["membrane", "hyphae", "scent", "agent", "edge", "relay", "mycelium", "mesh"]),
         instead: "this crate opens no sockets (see ARCHITECTURE.md); take a stream, or leave it to a higher floor",
     },
     Power {

@@ -135,6 +135,9 @@ impl Shell {
             let (app, replica) = (&launch.app, &launch.id.replica);
             tracing::warn!(node = %config.node.node_id, %app, %replica, "runs UNCONFINED, as its plan says");
         }
+        let collector = config.collector.as_ref().filter(|collector| collector.is_in_reach(skin.as_ref()));
+        let told =
+            collector.map(|collector| collector.told(launch, &config.node.node_id)).unwrap_or_default();
         let env = environment(
             &profile::environment(
                 &confinement,
@@ -142,6 +145,7 @@ impl Shell {
                 data.as_deref(),
                 config.layers.room.is_ok(),
             ),
+            told,
             &manifest.env,
             &wanted.release.env,
             launch,

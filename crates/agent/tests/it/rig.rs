@@ -139,6 +139,7 @@ impl Rig {
                 logs_dir: self.dir.path().join("logs").join(node.as_str()),
                 profiles_dir: self.dir.path().join("profiles"),
                 layers: membrane::Layers::find(),
+                collector: None,
                 edge_url: "http://127.0.0.1:8080".into(),
                 environment: vec![("PATH".into(), std::env::var("PATH").unwrap())],
                 timing: Timing {

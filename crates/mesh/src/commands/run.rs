@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::Parser as _;
 use mycelium::member::NodeFile;
-use mycelium::{App, Config, Outcome, StartError, Tls};
+use mycelium::{App, Config, Otlp, Outcome, StartError, Tls};
 use tokio::task::JoinSet;
 use types::AppName;
 
@@ -57,6 +57,9 @@ pub struct Serving {
     /// Where metrics are served, as Prometheus text at /metrics
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<Listen>,
+    /// Tell this OpenTelemetry collector of requests, metrics and logs, such as http://127.0.0.1:4317 (see docs/observability.md)
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// Another repo than the one in the state folder
     #[arg(long, value_name = "DIR")]
     pub repo: Option<PathBuf>,
@@ -218,6 +221,8 @@ impl Serving {
             _ if self.tls => Tls::Development,
             _ => Tls::Off,
         };
+        let otlp = Otlp::read(self.otlp_endpoint.as_deref(), |name| std::env::var(name).ok());
+        let otlp = otlp.map_err(|error| Failure::usage(format_args!("failed to {error}")))?;
         let text = |value: OsString| value.into_string().ok();
         let environment = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
         // Only we speak for the service.
@@ -240,6 +245,7 @@ impl Serving {
             edge_workers: self.edge_workers,
             patience: self.watchdog.0,
             learning: self.learning.0,
+            otlp,
         })
     }
 
@@ -249,6 +255,7 @@ impl Serving {
             line.flag("--edge", edge.to_string());
         }
         line.maybe("--admin", self.admin.as_ref().map(ToString::to_string));
+        line.maybe("--otlp-endpoint", self.otlp_endpoint.as_ref());
         line.maybe("--repo", self.repo.as_ref());
         line.flag("--warmup", format!("{}ms", self.warmup.millis()));
         line.maybe("--tls-cert", self.tls_cert.as_ref());

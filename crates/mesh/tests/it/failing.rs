@@ -68,6 +68,7 @@ fn config(place: &Place) -> Config {
         takeover: false,
         environment: Vec::new(),
         edge_workers: Some(1),
+        otlp: None,
         patience: Duration::from_secs(10),
         learning: Duration::from_secs(1800),
     }

@@ -14,6 +14,7 @@ mod keys;
 mod learning;
 mod observe;
 mod operate;
+mod otlp;
 mod policy;
 mod profile;
 mod publish;

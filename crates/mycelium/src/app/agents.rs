@@ -18,6 +18,7 @@ use crate::config::{Config, StartError};
 use crate::events::EventLog;
 use crate::machine::Machine;
 use crate::nodes::Nodes;
+use crate::otlp;
 use crate::quarantine::Quarantine;
 use crate::sight::{Sight, Watched};
 use crate::traffic::EdgeTraffic;
@@ -71,6 +72,7 @@ pub(super) async fn start_agents(
     let evaluator = policy::Evaluator::new(worker(&config.program), &[WORKER]);
     let admission = Arc::new(Rules { fabric: shared.fabric.clone(), evaluator });
     let (ports, traffic) = (Arc::new(Ports::default()), Arc::new(shared.traffic));
+    let collector = otlp::collector(config).await;
     let vault = Vault::open(&config.paths)?.map(Arc::new);
     let sight = shared.sight.clone();
     let born: Arc<dyn Fn(Born) + Send + Sync> = Arc::new(move |born| sight.watch(Watched::born(born)));
@@ -100,6 +102,7 @@ pub(super) async fn start_agents(
             profiles_dir: config.paths.profiles(),
             layers: facts.layers.clone(),
             edge_url: edge_url.to_owned(),
+            collector: collector.clone(),
             environment: config.environment.clone(),
             timing: Timing { learn: config.learning, ..Timing::default() },
         };

@@ -18,6 +18,8 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How long open requests, uploads and tunnels may go on after a hand-over.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(60);
+/// How long a collector may take for what was not told yet.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Between the successor's signal and the end of its connection, whichever is seen first.
 const SIGNAL_LAG: Duration = Duration::from_secs(2);
 
@@ -108,6 +110,7 @@ impl App {
             () = gently => {}
             () = hurry => tracing::warn!("asked twice: open requests are cut"),
         }
+        self.last_words().await;
         self.close_journal().await;
     }
 
@@ -139,6 +142,7 @@ impl App {
                 aborts.iter().for_each(tokio::task::AbortHandle::abort);
             }
         }
+        self.last_words().await;
         if let Some(network) = &self.shared.network {
             network.close().await;
         }
@@ -157,6 +161,7 @@ impl App {
     ) -> Outcome {
         self.say("mesh hands over to a successor");
         self.shared.seen.hand_over();
+        self.hush();
         join_all(self.agents.drain(..).map(|(_, agent)| agent.detach())).await;
         self.bequeath().await;
         self.close_journal().await;
@@ -167,6 +172,7 @@ impl App {
         let remains = Remains {
             edge: self.edge.clone(),
             network: self.shared.network.clone(),
+            scent: self.shared.scent.clone(),
             tasks: std::mem::take(&mut self.tasks),
         };
         if told.is_err() || !succeeded(&asker, until).await {
@@ -194,6 +200,20 @@ impl App {
         }
     }
 
+    /// From now on a successor tells the collector.
+    fn hush(&self) {
+        if let Some(scent) = &self.shared.scent {
+            scent.hand_over();
+        }
+    }
+
+    /// Tells the collector what it was not told yet.
+    async fn last_words(&self) {
+        if let Some(scent) = &self.shared.scent {
+            scent.close(LAST_WORDS).await;
+        }
+    }
+
     async fn close_journal(&self) {
         let fabric = self.fabric.clone();
         let closed = tokio::task::spawn_blocking(move || fabric.close()).await;
@@ -212,6 +232,9 @@ impl Remains {
             }
         };
         tokio::join!(self.edge.stop(HAND_OVER_GRACE), peers);
+        if let Some(scent) = &self.scent {
+            scent.close(LAST_WORDS).await;
+        }
         if let Some(network) = &self.network {
             network.cut().await;
         }

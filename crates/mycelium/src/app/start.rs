@@ -14,6 +14,7 @@ use fabric::{Authority, Fabric};
 use genome::ReplicaState;
 use membrane::{Keeper, KeeperConfig, LogLimits};
 use repo::Repo;
+use scent::{Kind, Scent};
 use soul::TrustStore;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -42,10 +43,13 @@ use crate::sight::{self, Sight};
 use crate::traffic::EdgeTraffic;
 use crate::tunnel::Ways;
 use crate::usage::Readings;
-use crate::{admin, clock, counters, identity, settle, sockets, takeover, tls};
+use crate::{admin, clock, counters, identity, otlp, settle, sockets, takeover, tls};
 
 /// How long a replica that runs already may take to answer its first probe before the edge opens without it.
 const KNOWN_AGAIN: Duration = Duration::from_millis(250);
+
+/// Long-lived tasks by name.
+type Tasks = JoinSet<&'static str>;
 
 impl App {
     /// Starts the mesh that `config` describes; returns once it serves.
@@ -72,7 +76,7 @@ impl App {
         keeper: Keeper,
         keeper_config: KeeperConfig,
     ) -> Result<Self, StartError> {
-        let edge = make_edge(&config)?;
+        let (edge, scent, mut tasks) = make_edge(&config, &state.nodes)?;
         let doors = Doors::open(&config, &keeper).await?;
         let admin = open_admin(&keeper, config.admin).await?;
         let outside = config.member.clone().map(|member| Outside::new(member, &state));
@@ -80,7 +84,6 @@ impl App {
         let starting = state.quarantine.handler("the start");
         let demands = state.demands(&edge);
         let edge_url = format!("http://{}", doors.local_address(false));
-        let mut tasks = JoinSet::new();
         let sight = open_eyes(&state, &keeper, &mut tasks).await;
         let deps = state.deps(keeper_config, traffic(&edge, &routing, outside.as_ref()), sight.clone());
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
@@ -89,7 +92,6 @@ impl App {
         tokio::join!(known_again(&state.fabric), heard_again(network.as_ref(), state.fresh));
         routing.catch_up();
         starting.done();
-
         let (ending, endings) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             version: config.version.clone(),
@@ -114,11 +116,13 @@ impl App {
             sight,
             seen: demands.seen.clone(),
             readings: readings(&agents),
+            scent,
             network,
         });
         doors.serve(&edge)?;
         outside.into_iter().for_each(|outside| outside.serve(&shared, &mut tasks));
         let socket = spawn_tasks(&shared, demands, admin.map(|(_, listener)| listener), &mut tasks)?;
+        tell(&shared, &state.nodes, state.fresh, &mut tasks);
         let app = Self {
             agents,
             edge,
@@ -304,12 +308,16 @@ fn edge_status(config: &Config, addresses: &[SocketAddr], outside: SocketAddr) -
     }
 }
 
-fn make_edge(config: &Config) -> Result<Edge, StartError> {
-    Ok(Edge::new(edge::Config {
+/// The edge, who tells a collector of its requests, and the tasks that do.
+fn make_edge(config: &Config, nodes: &Nodes) -> Result<(Edge, Option<Scent>, Tasks), StartError> {
+    let (scent, telling) = otlp::start(config, nodes)?;
+    let edge = Edge::new(edge::Config {
         workers: config.edge_workers.unwrap_or_else(default_workers),
         tls: edge_tls(config)?,
+        tracing: otlp::tracing(scent.as_ref()),
         ..edge::Config::default()
-    }))
+    });
+    Ok((edge, scent, telling.into_iter().collect()))
 }
 
 fn edge_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
@@ -395,6 +403,29 @@ fn scale(demands: Demands, tasks: &mut JoinSet<&'static str>) {
     });
 }
 
+/// The tasks that tell a collector, where there is one; those of what goes over the edge run already.
+fn tell(shared: &Arc<Shared>, nodes: &Nodes, fresh: bool, tasks: &mut JoinSet<&'static str>) {
+    let Some(scent) = &shared.scent else { return };
+    let exposing = shared.clone();
+    let exposed = move || {
+        let shared = exposing.clone();
+        async move { shared.exposed().await }
+    };
+    if let Some(task) = scent.expose(exposed) {
+        tasks.spawn(task);
+    }
+    if scent.tells(Kind::Logs) {
+        let (scent, events) = (scent.clone(), shared.events.clone());
+        let (fabric, logs) = (shared.fabric.clone(), shared.paths.logs());
+        let nodes = nodes.present.keys().cloned().collect();
+        tasks.spawn(async move {
+            let lines = otlp::follow_lines(&scent, &fabric, (&logs, &nodes), fresh);
+            tokio::join!(otlp::follow_events(&scent, &events), lines);
+            "logs for OTLP"
+        });
+    }
+}
+
 /// The tasks that run as long as the mesh does.
 fn spawn_tasks(
     shared: &Arc<Shared>,
@@ -410,9 +441,7 @@ fn spawn_tasks(
         "local API"
     });
     if let Some(listener) = admin {
-        let (sight, burns) = (shared.sight.clone(), shared.seen.burns.clone());
-        let (edge, fabric, readings) = (shared.edge.clone(), shared.fabric.clone(), shared.readings.clone());
-        let router = admin::router(edge, fabric, sight, burns, readings);
+        let router = admin::router(shared.clone());
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
             "admin address"

@@ -11,6 +11,7 @@ use axum::response::Response;
 use edge::Edge;
 use fabric::Fabric;
 use repo::Repo;
+use scent::Scent;
 use soul::TrustStore;
 use tokio::sync::mpsc;
 use types::{AppName, Digest, Timestamp};
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     /// What replicas here use.
     pub(crate) readings: Readings,
+    /// Who tells a collector of it all, if anybody does.
+    pub(crate) scent: Option<Scent>,
     /// Absent in a mesh on one machine.
     pub(crate) network: Option<Network>,
 }
@@ -86,6 +89,15 @@ impl std::ops::Deref for ApiState {
 }
 
 impl Shared {
+    /// All counters in the Prometheus text format.
+    pub(crate) async fn exposed(&self) -> String {
+        let counted = self.sight.counted().await;
+        metrics::text(&self.edge, &self.fabric.view(), &self.seen.burns)
+            + &sight::text(&counted)
+            + &usage::text(&self.readings)
+            + &metrics::told(self.scent.as_ref())
+    }
+
     pub(crate) fn knows(&self, app: &AppName) -> bool {
         self.fabric.view().plans.contains_key(app)
     }
@@ -244,9 +256,7 @@ pub(super) async fn advice(
 
 /// `GET /v1/metrics`
 pub(super) async fn metrics(State(state): State<ApiState>) -> String {
-    let counted = state.sight.counted().await;
-    let text = metrics::text(&state.edge, &state.fabric.view(), &state.seen.burns);
-    text + &sight::text(&counted) + &usage::text(&state.readings)
+    state.exposed().await
 }
 
 /// `POST /v1/shutdown`: answered once it is so. A hand-over's answer stays open until either side has enough.

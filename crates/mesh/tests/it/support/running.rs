@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::FileTypeExt as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -40,10 +40,20 @@ impl Place {
         self.start_words(&[&["run", "-edge", "127.0.0.1:0"][..], &words(line)].concat())
     }
 
+    /// [`Place::start`] with more in its environment.
+    pub fn start_with(&self, line: &str, environment: &[(&str, &str)]) -> Running<'_> {
+        let words = [&["run", "-edge", "127.0.0.1:0"][..], &words(line)].concat();
+        self.start_command(self.command().args(words).envs(environment.iter().copied()))
+    }
+
     /// Starts `mesh` with these words; its first line on stdout is its URL.
     pub fn start_words(&self, words: &[&str]) -> Running<'_> {
+        self.start_command(self.command().args(words))
+    }
+
+    fn start_command(&self, command: &mut Command) -> Running<'_> {
         let log = self.append("run.log");
-        let mut child = self.command().args(words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut url = String::new();
         stdout.read_line(&mut url).unwrap();
