@@ -1,6 +1,7 @@
 //! Chores of this repository: `cargo xtask tidy` reads the tree and refuses what review would, `cargo xtask
 //! generate` writes what is generated and committed, `cargo xtask sim` runs simulated meshes, `cargo xtask image` builds
-//! a container image, `cargo xtask vm` runs tests on other kernels. Only the last needs the network, the first time.
+//! a container image, `cargo xtask vm` runs tests on other kernels, `cargo xtask tools` builds
+//! programs that tests are held against. Only the last two need the network, the first time.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -15,6 +16,7 @@ mod image;
 mod lex;
 mod simulate;
 mod tidy;
+mod tools;
 mod tree;
 mod violation;
 mod vm;
@@ -43,6 +45,8 @@ enum Chore {
     Image(image::Args),
     /// Run simulated meshes with every fault there is, and check what must hold; --release is 10 times quicker
     Sim(simulate::Args),
+    /// Build promtool and an OpenTelemetry collector with Go, for the tests that use them, and print where they are
+    Tools(tools::Args),
     /// Run tests as root on the kernel of Debian 12 or 13, in qemu; the first time it fetches that kernel
     Vm(vm::Args),
 }
@@ -69,6 +73,10 @@ fn run(chore: &Chore) -> Result<bool> {
             return Ok(true);
         }
         Chore::Sim(args) => return Ok(simulate::run(args)),
+        Chore::Tools(args) => {
+            println!("{}", tools::run(&root, args)?.display());
+            return Ok(true);
+        }
         Chore::Vm(args) => return vm::run(&root, args),
         Chore::Generate { check: false } => {
             for path in generate::write(&root)? {
