@@ -25,13 +25,13 @@ pub(crate) enum CallError {
     Status(u16),
 }
 
-/// Asks for `url`; `id` goes along as the request's id.
-pub(crate) fn get(url: &str, id: Option<&str>) -> Result<String, CallError> {
+/// Asks for `url`; these header fields go along.
+pub(crate) fn get(url: &str, fields: &[(&str, String)]) -> Result<String, CallError> {
     let (authority, path) = split(url).ok_or(CallError::Url)?;
     let mut stream = connect(authority)?;
-    let id = id.map(|id| format!("X-Request-Id: {id}\r\n")).unwrap_or_default();
+    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{id}Connection: close\r\n\r\n").as_bytes(),
+        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{fields}Connection: close\r\n\r\n").as_bytes(),
     )?;
     let mut bytes = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut bytes)?;

@@ -28,9 +28,10 @@ fn both(request: &Request<'_>, hello: &Arc<str>, edge: Option<&Arc<str>>) -> Rep
         return Response::new(502, format!("{hello}billing can't be called: MESH_EDGE is not set\n")).into();
     };
     let (hello, edge) = (Arc::clone(hello), Arc::clone(edge));
-    // the same id on both, so that one request can be followed through the logs
-    let id = request.header("x-request-id").map(str::to_owned);
-    Reply::Later(Box::new(move || match call::get(&format!("{edge}/billing/hello"), id.as_deref()) {
+    // the same on both, so that one request can be followed through the logs, and through its trace
+    let passed = ["X-Request-Id", "Traceparent"].map(|name| Some((name, request.header(name)?.to_owned())));
+    let passed: Vec<_> = passed.into_iter().flatten().collect();
+    Reply::Later(Box::new(move || match call::get(&format!("{edge}/billing/hello"), &passed) {
         Ok(answer) => Response::ok(format!("{hello}billing says: {answer}")),
         Err(error) => Response::new(502, format!("{hello}billing doesn't answer: {error}\n")),
     }))

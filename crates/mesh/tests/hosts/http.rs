@@ -64,11 +64,19 @@ impl Connection {
         self.ask("GET", path)
     }
 
+    /// One `GET` with another header line.
+    pub fn get_with(&mut self, path: &str, line: &str) -> std::io::Result<Response> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{line}\r\n\r\n", self.address))
+    }
+
     /// One request without a body. An error of kind `ConnectionReset` says that the server had closed the connection before
     /// it could see the request, so that it may be repeated.
     pub fn ask(&mut self, method: &str, path: &str) -> std::io::Result<Response> {
         let length = if method == "GET" { "" } else { "content-length: 0\r\n" };
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{length}\r\n", self.address);
+        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{length}\r\n", self.address))
+    }
+
+    fn send(&mut self, request: &str) -> std::io::Result<Response> {
         let unseen = || Error::from(ErrorKind::ConnectionReset);
         self.stream.get_mut().write_all(request.as_bytes()).map_err(|_| unseen())?;
         let mut head = String::new();

@@ -1,6 +1,7 @@
 //! Requests: from any node's edge to any app, and from app to app, wherever both are.
 
 use crate::cluster::Cluster;
+use crate::http::{Connection, parts};
 use crate::lan::Lan;
 use crate::tests;
 use crate::workloads::{deploy_to, python};
@@ -8,6 +9,7 @@ use crate::workloads::{deploy_to, python};
 tests!(
     every_edge_routes_to_every_app,
     an_app_calls_another_by_name_on_another_node,
+    a_trace_goes_on_at_another_node,
     a_node_that_dies_takes_no_request_with_it,
     a_node_that_falls_silent_takes_no_request_with_it,
 );
@@ -38,6 +40,22 @@ fn an_app_calls_another_by_name_on_another_node() {
             let said = host.answers(path);
             assert!(said.starts_with("python on h0 hears: hi from billing") && said.contains("h1"), "{said}");
         }
+    }
+}
+
+fn a_trace_goes_on_at_another_node() {
+    let lan = Lan::new(2);
+    let _cluster = Cluster::on(&lan);
+    python(lan.host(0), "caller", "h0");
+    let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for host in lan.hosts() {
+        assert!(host.answers("/caller/").contains("nothing"));
+        let (address, _) = parts(&host.url("/caller/"));
+        let ask =
+            |value: &str| host.space().inside(|| Connection::open(address)?.get_with("/caller/", value));
+        let answer = ask(&format!("traceparent: {context}")).unwrap();
+        assert!(answer.body.ends_with(context), "{answer:?}");
+        assert!(ask("traceparent: garbage").unwrap().body.ends_with("nothing"));
     }
 }
 

@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": EDGE}))
             text = opener.open("http://billing.mesh.internal/hello").read()
         else:
-            text = b""
+            text = (self.headers.get("traceparent") or "nothing").encode()
         body = ("python on %s hears: " % os.environ["MESH_NODE"]).encode() + text
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

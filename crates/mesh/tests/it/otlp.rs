@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::{Place, repository, workload};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -128,11 +128,11 @@ fn attribute<'a>(of: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 /// A request with a trace; how long it took.
-fn ask(url: &str, trace: &str) -> Duration {
+fn ask(url: &str, path: &str, trace: &str) -> Duration {
     let (started, address) = (Instant::now(), url.trim_start_matches("http://"));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!("GET /billing/hello?secret HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let head = format!("GET {path}?secret HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     write!(stream, "{head}traceparent: 00-{trace}-{PARENT}-01\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -148,7 +148,7 @@ fn a_collector_is_told_of_requests_metrics_events_and_lines() {
     let mesh =
         place.start_with(&line, &[("OTEL_METRIC_EXPORT_INTERVAL", "200"), ("OTEL_SERVICE_NAME", "my-mesh")]);
     place.mesh(&format!("deploy {} -instances 1", place.billing("v0.1.0"))).good();
-    ask(&mesh.url, TRACE);
+    ask(&mesh.url, "/billing/hello", TRACE);
     let span = collector.span("the request's span", |span| span["traceId"] == TRACE);
     assert_eq!((&span["parentSpanId"], &span["name"]), (&PARENT.into(), &"GET billing".into()));
     assert_eq!(attribute(&span, "url.path"), Some("/billing/hello"));
@@ -188,14 +188,33 @@ fn a_collector_is_told_of_requests_metrics_events_and_lines() {
             |record: &Value| record["body"]["stringValue"].as_str().map(|text| text.trim_end() == wanted);
         collector.record(&wanted, |_, record| is(record) == Some(true));
     }
+    follows_from_app_to_app(&place, &mesh.url, &collector);
     goes_on_without(&place, &mesh.url, &mut collector);
+}
+
+/// A workload that passes on what it got is one span, and what it asks another for is the next below it.
+fn follows_from_app_to_app(place: &Place, url: &str, collector: &Collector) {
+    let frontend = workload("frontend");
+    let manifest = repository().join("examples/frontend.json");
+    let line = format!("build -manifest {} -binary {}", manifest.display(), frontend.display());
+    let spore = place.mesh(&line).good().stdout;
+    place.mesh(&format!("deploy {} -instances 1", spore.trim())).good();
+    let trace = "a".repeat(32);
+    ask(url, "/frontend/hello", &trace);
+    let of = |app: &'static str| {
+        let trace = trace.clone();
+        move |span: &Value| span["traceId"] == trace.as_str() && attribute(span, "mesh.app") == Some(app)
+    };
+    let (front, back) =
+        (collector.span("the first", of("frontend")), collector.span("the second", of("billing")));
+    assert_eq!((&front["parentSpanId"], &back["parentSpanId"]), (&PARENT.into(), &front["spanId"]));
 }
 
 /// Requests don't wait for a collector that is away; when it is back it is told of those, and the log says each once.
 fn goes_on_without(place: &Place, url: &str, collector: &mut Collector) {
     collector.stop();
     let traces: Vec<String> = (1..=40).map(|n| format!("{n:032x}")).collect();
-    let mut took: Vec<Duration> = traces.iter().map(|trace| ask(url, trace)).collect();
+    let mut took: Vec<Duration> = traces.iter().map(|trace| ask(url, "/billing/hello", trace)).collect();
     took.sort();
     assert!(took[20] < Duration::from_secs(1), "{took:?}");
     // It was tried, in vain.
@@ -219,7 +238,7 @@ fn over_http_it_is_the_same() {
     let line = format!("-otlp-endpoint http://{}", collector.http);
     let mesh = place.start_with(&line, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]);
     place.mesh(&format!("deploy {} -instances 1", place.billing("v0.1.0"))).good();
-    ask(&mesh.url, TRACE);
+    ask(&mesh.url, "/billing/hello", TRACE);
     // What is queued when the mesh ends is told.
     place.mesh("down").good();
     collector.span("the request's span", |span| span["traceId"] == TRACE);
