@@ -58,7 +58,7 @@ pub struct Serving {
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<Listen>,
     /// Tell this OpenTelemetry collector of requests, metrics and logs, such as http://127.0.0.1:4317 (see docs/observability.md)
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
     pub otlp_endpoint: Option<String>,
     /// Another repo than the one in the state folder
     #[arg(long, value_name = "DIR")]
