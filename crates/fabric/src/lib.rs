@@ -27,6 +27,7 @@ mod order;
 mod plans;
 mod record;
 mod refused;
+mod seen;
 #[cfg(test)]
 mod testing;
 mod value;
@@ -49,6 +50,7 @@ pub use order::{Order, Rank};
 pub use plans::{PlanChange, PlanSubscription};
 pub use record::{MAX_PAYLOAD, Record, TOMBSTONE_LIFE};
 pub use refused::Refused;
+pub use seen::Seen;
 pub use types::MeshId;
 pub use value::Membership;
 pub use verified::Verified;

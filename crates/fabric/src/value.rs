@@ -10,7 +10,7 @@ use genome::{
 };
 use types::{AppName, MeshId, Namespace, NodeName, ReplicaName, SettingName, json};
 
-use crate::{Key, Kind, Owner, Record, RecordName};
+use crate::{Key, Kind, Owner, Record, RecordName, Seen};
 
 pub use papers::Membership;
 pub(crate) use papers::RootPapers;
@@ -124,7 +124,10 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
             named(key, &RecordName::of_node(&node.node_id))?;
             Ok(Value::Node(node.into()))
         }
-        Kind::Observed | Kind::Demand | Kind::Learned | Kind::Credit => read_seen(key, payload),
+        Kind::Observed => read_seen(key, payload, Value::Observed),
+        Kind::Demand => read_seen(key, payload, Value::Demand),
+        Kind::Learned => read_seen(key, payload, Value::Learned),
+        Kind::Credit => read_seen(key, payload, Value::Credit),
         Kind::Drain => {
             let drain: Drain = parse(payload, Drain::validate)?;
             named(key, &RecordName::of_node(&drain.node_id))?;
@@ -154,34 +157,13 @@ fn read_other(key: &Key, payload: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// What a node has seen of an app.
-fn read_seen(key: &Key, payload: &[u8]) -> Result<Value, String> {
-    match &key.kind {
-        Kind::Observed => {
-            let observed: Observed = parse(payload, Observed::validate)?;
-            owned(key, &observed.node_id)?;
-            named(key, &RecordName::of_observed(&observed.app_name, &observed.node_id))?;
-            Ok(Value::Observed(observed.into()))
-        }
-        Kind::Demand => {
-            let demand: Demand = parse(payload, Demand::validate)?;
-            owned(key, &demand.node_id)?;
-            named(key, &RecordName::of_observed(&demand.app_name, &demand.node_id))?;
-            Ok(Value::Demand(demand.into()))
-        }
-        Kind::Credit => {
-            let credit: Credit = parse(payload, Credit::validate)?;
-            owned(key, &credit.node_id)?;
-            named(key, &RecordName::of_observed(&credit.app_name, &credit.node_id))?;
-            Ok(Value::Credit(credit.into()))
-        }
-        _ => {
-            let learned: Learned = parse(payload, Learned::validate)?;
-            owned(key, &learned.node_id)?;
-            named(key, &RecordName::of_observed(&learned.app_name, &learned.node_id))?;
-            Ok(Value::Learned(learned.into()))
-        }
-    }
+/// What a node says of an app.
+fn read_seen<T: Seen>(key: &Key, payload: &[u8], value: impl Fn(Arc<T>) -> Value) -> Result<Value, String> {
+    let seen: T = parse(payload, T::check)?;
+    let (app, node) = seen.place();
+    owned(key, node)?;
+    named(key, &RecordName::of_observed(app, node))?;
+    Ok(value(seen.into()))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(

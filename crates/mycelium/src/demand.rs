@@ -200,7 +200,7 @@ impl Demands {
             let Some((app, figure)) = unsaid.pop_first() else { return };
             let Some(tracked) = apps.get(&app) else { continue };
             let demand = record(&self.node, &app, &tracked.revision, &figure);
-            let said = self.fabric.demand(&demand, &*self.signer, SystemClock.now());
+            let said = self.fabric.say_of(&demand, &*self.signer, SystemClock.now());
             if let Err(refused) = said {
                 // It is said again when it changes, and meanwhile what was said before holds.
                 tracing::warn!(%app, %refused, "failed to publish the demand");
@@ -214,7 +214,8 @@ impl Demands {
             *node == self.node && !view.plans.get(app).is_some_and(|entry| is_scaled(&entry.value))
         });
         for (app, node) in old {
-            if let Err(refused) = self.fabric.remove_demand(app, node, &*self.signer, SystemClock.now()) {
+            if let Err(refused) = self.fabric.unsay_of::<Demand>(app, node, &*self.signer, SystemClock.now())
+            {
                 tracing::warn!(%app, %refused, "failed to withdraw the demand");
             }
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fabric::{Authority, Fabric};
-use genome::Node;
+use genome::{Credit, Demand, Learned, Node, Observed};
 use soul::{KeyStore, SecretKey};
-use types::{NodeName, Signer as _, Timestamp};
+use types::{AppName, NodeName, Signer as _, Timestamp};
 
 use crate::config::StartError;
 use crate::identity::MeshFile;
@@ -74,14 +74,18 @@ impl Nodes {
             for endpoint in view.endpoints().filter(|endpoint| endpoint.node_id == *name) {
                 fabric.remove_endpoint(&endpoint.app_name, name, &endpoint.replica, &**key, now)?;
             }
-            for (app, node) in view.observed.keys().filter(|(_, node)| node == name) {
-                fabric.remove_observed(app, node, &**key, now)?;
+            let of = |(_, node): &&(AppName, NodeName)| node == name;
+            for (app, node) in view.observed.keys().filter(of) {
+                fabric.unsay_of::<Observed>(app, node, &**key, now)?;
             }
-            for (app, node) in view.demand.keys().filter(|(_, node)| node == name) {
-                fabric.remove_demand(app, node, &**key, now)?;
+            for (app, node) in view.demand.keys().filter(of) {
+                fabric.unsay_of::<Demand>(app, node, &**key, now)?;
             }
-            for (app, node) in view.learned.keys().filter(|(_, node)| node == name) {
-                fabric.remove_learned(app, node, &**key, now)?;
+            for (app, node) in view.learned.keys().filter(of) {
+                fabric.unsay_of::<Learned>(app, node, &**key, now)?;
+            }
+            for (app, node) in view.credits.keys().filter(of) {
+                fabric.unsay_of::<Credit>(app, node, &**key, now)?;
             }
         }
         Ok(())

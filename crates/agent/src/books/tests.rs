@@ -157,11 +157,11 @@ impl Rig {
         for deed in self.books.tick(&self.node, &view, &self.before, &mut now) {
             match deed {
                 Deed::Write(row) => {
-                    mesh.fabric.credit(&row, &mesh.key, at).unwrap();
+                    mesh.fabric.say_of(&row, &mesh.key, at).unwrap();
                     self.books.settle(&row.app_name, true);
                 }
                 Deed::Remove(app) => {
-                    mesh.fabric.remove_credit(&app, &self.node.node_id, &mesh.key, at).unwrap();
+                    mesh.fabric.unsay_of::<Credit>(&app, &self.node.node_id, &mesh.key, at).unwrap();
                 }
                 Deed::Weigh(id, limits) => {
                     let told = self.replicas.iter_mut().find(|sample| sample.launch == id).unwrap();

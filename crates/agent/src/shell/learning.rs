@@ -161,7 +161,7 @@ impl Shell {
         let (node, key) = (&self.config.node.node_id, &*self.deps.signer);
         let gone = view.learned.keys().filter(|(app, of)| of == node && !view.plans.contains_key(app));
         for (app, _) in gone {
-            let removed = self.deps.fabric.remove_learned(app, node, key, (self.deps.clock)());
+            let removed = self.deps.fabric.unsay_of::<Learned>(app, node, key, (self.deps.clock)());
             said(removed, "withdraw what was learned");
         }
     }
@@ -192,7 +192,7 @@ impl Shell {
                 continue;
             }
             let record = of.record(node, app);
-            said(self.deps.fabric.learned(&record, key, (self.deps.clock)()), "publish what was learned");
+            said(self.deps.fabric.say_of(&record, key, (self.deps.clock)()), "publish what was learned");
             (of.said_at, of.urgent) = (Some(now), false);
             for release in of.releases.values_mut() {
                 release.said = release.learner.needs();

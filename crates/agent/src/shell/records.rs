@@ -64,10 +64,13 @@ impl Shell {
         match observing {
             Observing::Failed(failure) => {
                 let observed = Observed { node_id: node, app_name: app, failed: Some(failure) };
-                said(self.deps.fabric.observe(&observed, key, now.wall), "publish an observation");
+                said(self.deps.fabric.say_of(&observed, key, now.wall), "publish an observation");
             }
             Observing::Withdrawn => {
-                said(self.deps.fabric.remove_observed(&app, &node, key, now.wall), "withdraw an observation");
+                said(
+                    self.deps.fabric.unsay_of::<Observed>(&app, &node, key, now.wall),
+                    "withdraw an observation",
+                );
             }
         }
     }
@@ -75,7 +78,7 @@ impl Shell {
     /// Publishes a row of credits, and counts it as written once it is on disk.
     pub(super) fn write_credit(&mut self, row: Credit) {
         let (fabric, now) = (self.deps.fabric.clone(), (self.deps.clock)());
-        if let Err(error) = fabric.credit(&row, &*self.deps.signer, now) {
+        if let Err(error) = fabric.say_of(&row, &*self.deps.signer, now) {
             tracing::error!(%error, "failed to publish credits");
             return self.books.settle(&row.app_name, false);
         }
@@ -90,14 +93,14 @@ impl Shell {
 
     pub(super) fn remove_credit(&self, app: &AppName) {
         let (node, now) = (&self.config.node.node_id, (self.deps.clock)());
-        said(self.deps.fabric.remove_credit(app, node, &*self.deps.signer, now), "remove credits");
+        said(self.deps.fabric.unsay_of::<Credit>(app, node, &*self.deps.signer, now), "remove credits");
     }
 
     /// Leaves what is left of all credits to the next agent of this node.
     pub(super) fn close_books(&mut self) {
         let now = (self.deps.clock)();
         for row in self.books.close(&self.config.node.node_id) {
-            said(self.deps.fabric.credit(&row, &*self.deps.signer, now), "publish credits");
+            said(self.deps.fabric.say_of(&row, &*self.deps.signer, now), "publish credits");
         }
     }
 

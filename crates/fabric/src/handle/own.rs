@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use genome::{Credit, Demand, Endpoint, Learned, Member, Node, Observed};
+use genome::{Endpoint, Member, Node};
 use serde::Serialize;
 use soul::Chain;
 use types::{AppName, Namespace, NodeName, ReplicaName, Signer, Timestamp};
 
-use crate::{Draft, DraftError, Fabric, Key, Kind, Owner, Receipt, RecordName, Refused, TOMBSTONE_LIFE};
+use crate::{
+    Draft, DraftError, Fabric, Key, Kind, Owner, Receipt, RecordName, Refused, Seen, TOMBSTONE_LIFE,
+};
 
 /// A node that has more tombstones than this gives new ones a short life, so that a replica that crashes
 /// for weeks doesn't use up what a node may hold.
@@ -78,82 +80,26 @@ impl Fabric {
         self.unsay(Kind::Node, node, RecordName::of_node(node), node_key, now)
     }
 
-    /// Publishes what a node saw of an app.
-    pub fn observe(
+    /// Publishes what a node says of an app.
+    pub fn say_of<T: Seen>(
         &self,
-        observed: &Observed,
+        seen: &T,
         node_key: &dyn Signer,
         now: Timestamp,
     ) -> Result<Receipt, Refused> {
-        let name = RecordName::of_observed(&observed.app_name, &observed.node_id);
-        self.say(Kind::Observed, &observed.node_id, name, Some(json(observed)?), node_key, now)
+        let (app, node) = seen.place();
+        self.say(T::KIND, node, RecordName::of_observed(app, node), Some(json(seen)?), node_key, now)
     }
 
-    /// Takes what a node saw of an app back; nothing there is fine.
-    pub fn remove_observed(
+    /// Takes what a node said of an app back; nothing there is fine.
+    pub fn unsay_of<T: Seen>(
         &self,
         app: &AppName,
         node: &NodeName,
         node_key: &dyn Signer,
         now: Timestamp,
     ) -> Result<Option<Receipt>, Refused> {
-        self.unsay(Kind::Observed, node, RecordName::of_observed(app, node), node_key, now)
-    }
-
-    /// Publishes how much a node asks for of an app.
-    pub fn demand(&self, demand: &Demand, node_key: &dyn Signer, now: Timestamp) -> Result<Receipt, Refused> {
-        let name = RecordName::of_observed(&demand.app_name, &demand.node_id);
-        self.say(Kind::Demand, &demand.node_id, name, Some(json(demand)?), node_key, now)
-    }
-
-    /// Takes what a node asked for of an app back; nothing there is fine.
-    pub fn remove_demand(
-        &self,
-        app: &AppName,
-        node: &NodeName,
-        node_key: &dyn Signer,
-        now: Timestamp,
-    ) -> Result<Option<Receipt>, Refused> {
-        self.unsay(Kind::Demand, node, RecordName::of_observed(app, node), node_key, now)
-    }
-
-    /// Publishes what a node has learned of an app.
-    pub fn learned(
-        &self,
-        learned: &Learned,
-        node_key: &dyn Signer,
-        now: Timestamp,
-    ) -> Result<Receipt, Refused> {
-        let name = RecordName::of_observed(&learned.app_name, &learned.node_id);
-        self.say(Kind::Learned, &learned.node_id, name, Some(json(learned)?), node_key, now)
-    }
-
-    /// Takes what a node had learned of an app back; nothing there is fine.
-    pub fn remove_learned(
-        &self,
-        app: &AppName,
-        node: &NodeName,
-        node_key: &dyn Signer,
-        now: Timestamp,
-    ) -> Result<Option<Receipt>, Refused> {
-        self.unsay(Kind::Learned, node, RecordName::of_observed(app, node), node_key, now)
-    }
-
-    /// Publishes a node's row of an app's credits.
-    pub fn credit(&self, row: &Credit, node_key: &dyn Signer, now: Timestamp) -> Result<Receipt, Refused> {
-        let name = RecordName::of_observed(&row.app_name, &row.node_id);
-        self.say(Kind::Credit, &row.node_id, name, Some(json(row)?), node_key, now)
-    }
-
-    /// Takes a node's row of an app's credits back; nothing there is fine.
-    pub fn remove_credit(
-        &self,
-        app: &AppName,
-        node: &NodeName,
-        node_key: &dyn Signer,
-        now: Timestamp,
-    ) -> Result<Option<Receipt>, Refused> {
-        self.unsay(Kind::Credit, node, RecordName::of_observed(app, node), node_key, now)
+        self.unsay(T::KIND, node, RecordName::of_observed(app, node), node_key, now)
     }
 
     fn unsay(
