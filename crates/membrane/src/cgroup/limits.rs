@@ -61,7 +61,8 @@ impl Limits {
     pub(super) fn settings(&self, version: Version, controller: Controller) -> Vec<Setting> {
         match (version, controller) {
             (Version::V2, Controller::Cpu) => vec![
-                Setting::new("cpu.weight", self.cpu_share(100).clamp(1, 10_000)),
+                // Only those in the keeper's folder are weighed against each other: as fine as goes up to 40 CPUs.
+                Setting::new("cpu.weight", self.cpu_share(250).clamp(1, 10_000)),
                 Setting::new("cpu.max", format!("{} {PERIOD}", self.quota(NONE_V2))),
             ],
             (Version::V1, Controller::Cpu) => vec![
