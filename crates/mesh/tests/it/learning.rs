@@ -10,12 +10,12 @@ use crate::support::Place;
 const PATIENCE: Duration = Duration::from_secs(90);
 const MIB: u64 = 1 << 20;
 
-/// Holds 40 MiB, and says that it is well.
+/// Holds so many MiB, and says that it is well.
 const HOLDER: &str = r##"#!/usr/bin/env python3
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-held = b"x" * (40 << 20)
+held = b"x" * (int(os.environ["HOLD"]) << 20)
 
 class Holder(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -29,11 +29,12 @@ class Holder(BaseHTTPRequestHandler):
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Holder).serve_forever()
 "##;
 
-fn holder(place: &Place) -> String {
+fn holder(place: &Place, holds: u64, memory_mb: u64) -> String {
     place.write("holder", HOLDER);
     let manifest = serde_json::json!({
         "kind": "Spore", "name": "holder", "version": "v1", "command": "holder", "interpreter": "python3",
-        "nutrients": { "cpu_milli": 500, "memory_mb": 256 },
+        "nutrients": { "cpu_milli": 500, "memory_mb": memory_mb },
+        "env": { "HOLD": holds.to_string() },
     });
     place.write("holder.json", &manifest.to_string());
     place.mesh("build -manifest holder.json -binary holder").good().stdout.trim().to_owned()
@@ -70,6 +71,8 @@ fn limit(pid: u64) -> u64 {
     groups.lines().find_map(of).unwrap_or_else(|| panic!("no limit of {pid} among\n{groups}"))
 }
 
+/// Whether the kernel counts memory here: said loudly, for else nothing is tested.
+#[expect(clippy::print_stdout, reason = "what is not tested is to be seen")]
 fn counts(place: &Place) -> bool {
     let labels = place.json("doctor")["labels"].clone();
     let counts = labels["mesh.memory"].is_string() && rustix::process::geteuid().is_root();
@@ -85,7 +88,7 @@ fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
     if !counts(&place) {
         return;
     }
-    let spore = holder(&place);
+    let spore = holder(&place, 40, 256);
     let _mesh = place.start("-nodes 1 --learning 6s");
     place.mesh(&format!("deploy {spore} --nutrients auto")).good();
     let first = place.json("ps")[0].clone();
@@ -123,4 +126,22 @@ fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
     until(&place, "status", "given what its manifest says", |_| limit(pid) == 256 * MIB);
     let refused = place.mesh("scale holder --nutrients much");
     assert!(refused.code != 0 && refused.stderr.contains("is no size"), "{}", refused.shown());
+}
+
+#[test]
+fn a_replica_that_lacks_memory_gets_more_at_its_next_start() {
+    let place = Place::new();
+    if !counts(&place) {
+        return;
+    }
+    let spore = holder(&place, 80, 48);
+    let mesh = place.start("-nodes 1");
+    place.mesh(&format!("deploy {spore} --nutrients auto --timeout 60s")).good();
+    assert_eq!(mesh.get("/holder/").status, 200);
+    let advice = place.json("advise holder");
+    assert_eq!(advice["evidence"]["oom_kills"], 1, "{advice:#}");
+    let now = advice["now"]["memory_mb"].as_u64().unwrap();
+    assert!((148..=4 * 48).contains(&now), "a hundred more than what it was ended at: {advice:#}");
+    let pid = place.json("ps")[0]["pid"].as_u64().unwrap();
+    assert_eq!(limit(pid), now * MIB);
 }

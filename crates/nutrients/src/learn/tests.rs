@@ -95,6 +95,42 @@ fn what_hardly_changes_is_not_said_again() {
     assert!(one.needs().differs(&said));
 }
 
+/// Three nodes, each with a replica whose use is noisy, and higher by day; each says what is new at most every five minutes.
+#[test]
+fn what_all_say_together_settles_and_does_not_go_up_and_down() {
+    let mut nodes: Vec<(Learner<u32>, Needs, u64)> =
+        (0..3).map(|_| (learner(), Needs::default(), 0)).collect();
+    let (mut noise, mut records) = (1_u64, 0);
+    let mut sizes: Vec<(u64, Option<Advice>)> = vec![(0, None)];
+    for second in (0..5 * 86_400).step_by(10) {
+        let day = if second % 86_400 < 43_200 { 150 } else { 100 };
+        for (learner, said, cpu) in &mut nodes {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *cpu += day * (50 + (noise >> 33) % 100) / 100 * 10_000;
+            let memory = (80 + (noise >> 40) % 20) * MIB;
+            let reading = Reading { cpu_usec: Some(*cpu), memory: Some(memory), ..Reading::default() };
+            learner.note(1, Duration::from_secs(second), &reading);
+            if second % 300 == 0 && learner.needs().differs(said) {
+                *said = learner.needs();
+                records += 1;
+            }
+        }
+        let mut all = Needs::default();
+        if second % 300 == 0 {
+            nodes.iter().for_each(|(_, said, _)| all.add(said));
+            if sizes.last().is_none_or(|(_, before)| *before != all.advice()) {
+                sizes.push((second, all.advice()));
+            }
+        }
+    }
+    assert!(records < 60, "{records} records in five days");
+    let late: Vec<_> = sizes.iter().filter(|(second, _)| *second > 2 * 86_400).collect();
+    assert!(late.len() <= 1, "it still changes: {late:?}");
+    let last = sizes.last().unwrap().1.unwrap();
+    assert!((200..300).contains(&last.cpu_milli.unwrap()), "{last:?}");
+    assert!((100..130).contains(&last.memory_mb.unwrap()), "{last:?}");
+}
+
 #[test]
 fn values_are_told_by_at_most_a_twentieth_more() {
     for value in (1..5000).chain([1 << 20, 999_999_999]) {

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use genome::{Budget, Credit, Demand, Drain, Gift, Identity, Node, Observed, Policy, Scale, Trust};
+use genome::{
+    Budget, Credit, Demand, Drain, Fixed, Gift, Identity, Learned, Need, Node, Observed, Policy, Scale, Size,
+    Trust,
+};
 use negentropy::{Negentropy, NegentropyStorageVector};
 use types::{Aggregate, Digest, Metric, Nutrients};
 
@@ -110,10 +113,28 @@ fn later_records() -> Vec<(&'static str, Record)> {
         given: [(node_name("node-2"), Gift { life: 1_800_000_000_001, micros: 7 })].into(),
         taken: [(node_name("node-3"), Gift { life: 1_800_000_000_002, micros: 8 })].into(),
     };
+    let need = Need {
+        digest: Digest::of(b"web v1"),
+        cpu_milli: vec![(9, 12_000), (40, 600)],
+        memory_mb: vec![(39, 3_000), (61, 1_000)],
+        ready_ms: vec![(70, 1_000)],
+        samples: 1_800,
+        observed_s: 1_801,
+        enough_permille: 1_000,
+        oom_kills: 1,
+    };
+    let learned =
+        Learned { node_id: node_name("node-1"), app_name: crate::testing::app("billing"), needs: vec![need] };
+    let (mut auto, mut fixed) = (crate::testing::plan("web", 2), crate::testing::plan("web", 2));
+    auto.size = Some(Size::Auto);
+    fixed.size = Some(Size::Fixed(Fixed { cpu_milli: None, memory_mb: Some(96) }));
     vec![
         ("credit", own("credit", "billing/node-1", 7, credit)),
         ("demand", own("demand", "billing/node-1", 6, demand)),
+        ("learned", own("learned", "billing/node-1", 8, learned)),
         ("plan-that-scales", ordered("plan", "web", scaled)),
+        ("plan-that-learns", ordered("plan", "web", auto)),
+        ("plan-with-a-size", ordered("plan", "web", fixed)),
     ]
 }
 
