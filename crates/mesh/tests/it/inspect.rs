@@ -29,3 +29,19 @@ fn what_is_no_spore_is_refused() {
         place.mesh("inspect abcd1234").ended(2),
     ]));
 }
+
+#[test]
+fn it_shows_how_much_a_replica_may_use() {
+    let place = Place::new();
+    place.packed();
+    let text = std::fs::read_to_string(place.work().join("billing.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    manifest["nutrients"] = serde_json::json!({
+        "cpu_milli": 1, "memory_mb": 2, "pids": 3, "open_files": 40, "io_weight": 5, "log_mb": 6
+    });
+    place.write("billing.json", &manifest.to_string());
+    let path = place.mesh("build -manifest billing.json -binary program -out more.spore").good().stdout;
+    let shown = place.mesh(&format!("inspect {}", path.trim())).good().stdout;
+    let said = "1 mCPU, 2 MiB, 3 processes, 40 open files, I/O weight 5, 6 MiB of log a replica";
+    assert!(shown.contains(said), "{shown}");
+}
