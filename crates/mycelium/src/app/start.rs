@@ -83,12 +83,11 @@ impl App {
         let routing = state.routing(&edge, outside.as_ref());
         let starting = state.quarantine.handler("the start");
         let demands = state.demands(&edge);
-        let edge_url = format!("http://{}", doors.local_address(false));
         let sight = open_eyes(&state, &keeper, &mut tasks).await;
         let deps = state.deps(keeper_config, traffic(&edge, &routing, outside.as_ref()), sight.clone());
         let network = Outside::start(outside.as_ref(), &config, &state, &keeper, &mut tasks).await?;
         let addresses = network.as_ref().map(Network::announced).unwrap_or_default();
-        let agents = start_agents(&config, deps, &state.nodes, (&edge_url, addresses)).await?;
+        let agents = start_agents(&config, deps, &state.nodes, (&for_workloads(&doors), addresses)).await?;
         tokio::join!(known_again(&state.fabric), heard_again(network.as_ref(), state.fresh));
         routing.catch_up();
         starting.done();
@@ -318,6 +317,11 @@ fn make_edge(config: &Config, nodes: &Nodes) -> Result<(Edge, Option<Scent>, Tas
         ..edge::Config::default()
     });
     Ok((edge, scent, telling.into_iter().collect()))
+}
+
+/// The edge's URL, as workloads here are told it.
+fn for_workloads(doors: &Doors) -> String {
+    format!("http://{}", doors.local_address(false))
 }
 
 fn edge_tls(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, StartError> {
