@@ -59,12 +59,12 @@ fn a_budget_caps_what_a_plan_asks_for() {
     let place = Place::new();
     let _mesh = running(&place);
     place.mesh("budget set billing -max-instances 2").good();
-    assert_eq!(place.json("budget show billing")["maxInstances"], 2);
+    assert_eq!(place.json("budget show billing")["budget"]["maxInstances"], 2);
     place.mesh("scale billing 4 -no-wait").good();
     let status = place.json("status");
     assert_eq!(status["apps"][0]["wanted"], 2, "{status}");
     place.mesh("budget remove billing").good();
-    assert!(place.json("budget show billing").is_null());
+    assert!(place.json("budget show billing")["budget"].is_null());
     place.mesh("budget set billing").ended(2);
 }
 
