@@ -301,7 +301,7 @@ impl Keeper {
     }
 
     /// Leaves copies of sockets with the keeper, in place of those kept under the name so far, so that a
-    /// later process can have them; none removes the name. At most 128.
+    /// later process can have them; none removes the name. At most 64.
     pub async fn keep_sockets(&self, name: &str, sockets: Vec<OwnedFd>) -> Result<(), KeeperError> {
         self.call("keep-sockets", json!(NameArgs { name: name.to_owned() }), sockets).await.map(drop)
     }

@@ -18,8 +18,7 @@ const NONE_V2: &str = "max";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Its share when the CPUs are wanted by more than there are, in thousandths of one; 0 is the kernel's default, that
-    /// of one CPU.
+    /// Its share when the CPUs are wanted by more than there are, in thousandths of one; 0 is that of one CPU.
     pub cpu_milli: u32,
     /// The most it gets even when nobody else wants the CPUs, in thousandths of one; 0 for no limit.
     pub cpu_max_milli: u32,

@@ -76,10 +76,23 @@ proptest! {
 }
 
 #[test]
-fn a_cpu_is_the_kernels_default_share_in_both_versions() {
+fn what_says_nothing_has_the_share_of_one_cpu_in_both_versions() {
     for limits in [Limits::default(), Limits { cpu_milli: 1000, ..Limits::default() }] {
-        assert_eq!(limits.settings(Version::V2, Controller::Cpu)[0].value, "100");
+        assert_eq!(limits.settings(Version::V2, Controller::Cpu)[0].value, "250");
         assert_eq!(limits.settings(Version::V1, Controller::Cpu)[0].value, "1024");
+    }
+}
+
+#[test]
+fn shares_are_as_fine_as_a_twentieth() {
+    for milli in [25, 50, 75, 10_000, 40_000] {
+        let limits = Limits { cpu_milli: milli, ..Limits::default() };
+        let of = |version: Version, one: f64| {
+            let value: f64 = limits.settings(version, Controller::Cpu)[0].value.parse().unwrap();
+            value / one * 1000.0 / f64::from(milli)
+        };
+        let (v1, v2) = (of(Version::V1, 1024.0), of(Version::V2, 250.0));
+        assert!(v1 > 0.95 && v1 <= 1.0 && v2 > 0.95 && v2 <= 1.0, "{milli}: {v1} {v2}");
     }
 }
 

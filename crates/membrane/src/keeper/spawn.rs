@@ -118,7 +118,7 @@ impl Server {
         let named = args.files.iter().cloned().zip(given);
         let bound = named.map(|(name, content)| Bound { name, content }).collect();
         // One that couldn't make a room may have been too busy.
-        let means = self.means.take().filter(Means::are_whole).unwrap_or_else(Means::find);
+        let means = self.means.take().filter(Means::are_final).unwrap_or_else(Means::find);
         let grown = skin.grow(bound, self.means.insert(means));
         grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
     }

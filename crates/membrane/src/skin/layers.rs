@@ -51,7 +51,7 @@ impl Layers {
         let mut found = Means::find();
         for pause in PAUSES {
             // What a busy machine couldn't do is no fact about it.
-            if found.are_whole() || !found.may_pass {
+            if found.are_final() {
                 break;
             }
             // No event tells of it.
@@ -81,9 +81,9 @@ impl Means {
         Self { room: room.map_err(|error| no_room(&error)), landlock, may_pass }
     }
 
-    /// Whether a room could be made.
-    pub(crate) const fn are_whole(&self) -> bool {
-        self.room.is_ok()
+    /// Whether they stay as they are: a room could be made, or will never be.
+    pub(crate) const fn are_final(&self) -> bool {
+        self.room.is_ok() || !self.may_pass
     }
 
     pub(crate) fn layers(&self) -> Layers {
