@@ -8,6 +8,7 @@ use membrane::{KeeperError, Limits, Used};
 use tokio::time::Instant;
 
 use super::keeping::{key, launch_of, prefix};
+use super::sizing::Sizes;
 use super::{Report, Shell};
 use crate::books::Deed;
 use crate::core::LaunchId;
@@ -49,11 +50,11 @@ impl Shell {
             }
         };
         let now = self.now();
-        let replicas = self.of_launches(used);
+        let (replicas, sizes) = self.of_launches(used);
         self.sample_at = Instant::now() + self.config.timing.next_sample(replicas.len());
         let mut samples = Samples { at: Some(now.wall), mono: now.mono, replicas, apps: BTreeMap::new() };
         self.learn(&samples);
-        self.size(&mut samples);
+        self.size(&mut samples, sizes);
         self.nourish(&mut samples);
         self.sampled.send_replace(Arc::new(samples));
     }
@@ -83,19 +84,23 @@ impl Shell {
         });
     }
 
-    fn of_launches(&self, used: Vec<Used>) -> Vec<Sample> {
+    /// What each launch uses, and how much each is to have by now that stays.
+    fn of_launches(&self, used: Vec<Used>) -> (Vec<Sample>, Sizes) {
+        let mut sizes = Sizes::new();
         let node = &self.config.node.node_id;
         let used: BTreeMap<LaunchId, Used> =
             used.into_iter().filter_map(|used| Some((launch_of(node, &used.id)?, used))).collect();
         let running = self.core.running().filter_map(|(launch, pid, ready, ready_at)| {
             let Used { limits, usage, .. } = used.get(&launch.id)?.clone();
+            let size = self.size_of(launch);
+            sizes.extend(size.map(|each| (launch.id.clone(), each)));
             Some(Sample {
                 launch: launch.id.clone(),
                 app: launch.app.clone(),
                 digest: launch.digest,
                 revision: launch.revision.clone(),
                 workload: launch.workload,
-                nutrients: self.size_of(launch).unwrap_or(launch.nutrients),
+                nutrients: size.unwrap_or(launch.nutrients),
                 pid,
                 ready,
                 ready_at,
@@ -105,6 +110,6 @@ impl Shell {
                 io_rate: None,
             })
         });
-        running.collect()
+        (running.collect(), sizes)
     }
 }

@@ -27,19 +27,16 @@ impl Shell {
     }
 
     /// Gives every replica its size, and takes that down as what it is held to.
-    pub(super) fn size(&mut self, samples: &mut Samples) {
-        let mut given = Sizes::new();
+    pub(super) fn size(&mut self, samples: &mut Samples, sizes: Sizes) {
         for sample in &mut samples.replicas {
-            let launch = self.core.running().map(|(launch, ..)| launch).find(|of| of.id == sample.launch);
-            let Some(each) = launch.and_then(|launch| self.size_of(launch)) else { continue };
+            let Some(each) = sizes.get(&sample.launch) else { continue };
             let before = self.sizes.get(&sample.launch).copied();
-            if let Some(limits) = next(&sample.limits, before, each, &sample.usage) {
+            if let Some(limits) = next(&sample.limits, before, *each, &sample.usage) {
                 self.hold_to(&sample.launch, limits);
                 sample.limits = limits;
             }
-            given.insert(sample.launch.clone(), each);
         }
-        self.sizes = given;
+        self.sizes = sizes;
     }
 }
 
