@@ -1,9 +1,12 @@
 //! `top`, `budget show`, and the metrics of what replicas use.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::support::Place;
@@ -91,39 +94,50 @@ fn what_replicas_use_is_shown_and_what_is_left_of_it() {
 fn a_terminal_is_as_it_was_after_ctrl_c() {
     let place = Place::new();
     let mesh = place.start("");
-    if uncounted() || !std::path::Path::new("/usr/bin/script").exists() {
+    if uncounted() {
         return;
     }
+    let (mut screen, ours) = terminal();
     let command = place.command();
-    let words: Vec<String> = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into())
-        .collect();
-    let mut script = Command::new("script");
-    script.args(["-qec", &format!("{} top", words.join(" ")), "/dev/null"]);
+    // A session of its own, whose terminal this is.
+    let mut top = Command::new("setsid");
+    top.arg("--ctty").arg(command.get_program()).args(command.get_args()).arg("top");
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
+            Some(value) => top.env(name, value),
+            None => top.env_remove(name),
         };
     }
-    script.current_dir(command.get_current_dir().unwrap()).env("TERM", "xterm");
-    let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut shown = terminal.stdout.take().unwrap();
+    top.current_dir(command.get_current_dir().unwrap()).env("TERM", "xterm");
+    let again = || ours.try_clone().unwrap();
+    let mut shown = top.stdin(again()).stdout(again()).stderr(again()).spawn().unwrap();
+    drop((top, ours));
     let mut text = String::new();
     while !text.contains("nothing runs") {
         let mut chunk = [0; 1024];
-        let read = shown.read(&mut chunk).unwrap();
-        assert!(read > 0, "it ended: {text}");
+        let read = screen.read(&mut chunk).unwrap();
         text.push_str(&String::from_utf8_lossy(&chunk[..read]));
     }
     assert!(text.starts_with("\u{1b}[?1049h"), "{text:?}");
-    use std::io::Write as _;
-    terminal.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
-    let mut rest = String::new();
-    shown.read_to_string(&mut rest).unwrap();
+    screen.write_all(b"\x03").unwrap();
+    let status = shown.wait().unwrap();
+    let mut rest = Vec::new();
+    // Where nobody has the other end any more, it is EIO (`pty(7)`).
+    let end = screen.read_to_end(&mut rest).unwrap_err();
+    assert_eq!(end.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()));
+    let rest = String::from_utf8(rest).unwrap();
     assert!(rest.ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{rest:?}");
-    assert!(terminal.wait().unwrap().success());
+    assert!(status.success(), "{status}");
     drop(mesh);
+}
+
+/// A terminal: what its user has in hand, and what a program is given of it.
+fn terminal() -> (File, File) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let screen = openpt(flags).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    let ours =
+        rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    (screen.into(), ours.into())
 }
