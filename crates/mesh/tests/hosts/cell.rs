@@ -87,6 +87,8 @@ fn unshare() -> Command {
 /// Starts the test, buries whoever loses its parent, and ends with the test or with the runner.
 #[expect(clippy::zombie_processes, reason = "the loop buries it, with all others")]
 pub fn init() -> ExitCode {
+    // Where the test will have its disk, as long as nothing is there.
+    let disk = mount_point();
     let role = std::env::var(ROLE).unwrap().replacen("init", "test", 1);
     let test =
         Command::new(std::env::current_exe().unwrap()).env(ROLE, role).stdin(Stdio::null()).spawn().unwrap();
@@ -100,12 +102,39 @@ pub fn init() -> ExitCode {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == test => {
                 let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
+                clear(disk);
                 return ExitCode::from(code.unwrap_or(101));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => panic!("process 1 has no children: {error}"),
         }
     }
+}
+
+/// Removes the groups that the hosts' keepers had, which are the machine's: nobody is left to be in them.
+fn clear(disk: &Path) {
+    while everybody().map(|pid| kill_process(pid, Signal::KILL)).count() > 0 {
+        let _ = rustix::process::wait(WaitOptions::empty());
+    }
+    let hosts = disk.read_dir().unwrap().map(|host| host.unwrap().path());
+    for record in hosts.filter_map(|host| std::fs::read_to_string(host.join("state/keeper/cgroups")).ok()) {
+        record.lines().for_each(|group| remove(Path::new(group)));
+    }
+}
+
+/// Whoever is in this cell beside its first process.
+fn everybody() -> impl Iterator<Item = Pid> {
+    let names = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
+    let pids = names.filter_map(|name| name.to_str()?.parse().ok().and_then(Pid::from_raw));
+    pids.filter(|pid| !pid.is_init())
+}
+
+/// Removes a group and those below it; what a keeper of this machine's has isn't empty, and stays.
+fn remove(group: &Path) {
+    for below in group.read_dir().into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+        remove(&below.path());
+    }
+    drop(std::fs::remove_dir(group));
 }
 
 /// Mounts a disk of this size; it is there for this cell alone.
