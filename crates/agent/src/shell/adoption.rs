@@ -33,6 +33,9 @@ impl Shell {
                 self.deps.ports.keep(port);
             }
             self.held.insert(id.clone(), Held { prepared: None, port });
+            if let Some(oom) = process.oom {
+                self.lacked_memory(&launch.app, launch.digest, oom);
+            }
             let last_line = match process.exit {
                 Some(_) => last_line(self.config.logs_dir.join(id.replica.as_str())).await,
                 None => String::new(),

@@ -82,8 +82,11 @@ pub(super) fn cause(oom: OutOfMemory) -> String {
 impl Shell {
     pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>) {
         let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
-        if let Some(oom) = oom {
-            self.lacked_memory(&id, oom);
+        let of = self.core.running().find(|(launch, ..)| launch.id == id);
+        if let (Some(oom), Some((app, digest))) =
+            (oom, of.map(|(launch, ..)| (launch.app.clone(), launch.digest)))
+        {
+            self.lacked_memory(&app, digest, oom);
         }
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {

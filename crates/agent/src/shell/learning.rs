@@ -30,8 +30,8 @@ struct OfApp {
     releases: BTreeMap<Digest, OfRelease>,
     /// Those of `releases`, the one seen last at the end.
     order: Vec<Digest>,
-    since: Duration,
-    said_at: Option<Duration>,
+    /// Before then nobody looks whether there is news.
+    look_at: Duration,
     /// A lack of memory isn't kept back.
     urgent: bool,
 }
@@ -53,8 +53,7 @@ impl OfApp {
         Self {
             order: needs.iter().rev().map(|need| need.digest).collect(),
             releases: known.collect(),
-            since: now,
-            said_at: None,
+            look_at: now + times.minimum / 30,
             urgent: false,
         }
     }
@@ -74,13 +73,12 @@ impl OfApp {
         &mut self.releases.entry(digest).or_insert_with(new).learner
     }
 
-    fn is_news(&self, timing: &Timing, now: Duration) -> bool {
-        let due = match self.said_at {
-            _ if self.urgent => true,
-            None => now >= self.since + timing.learn / 30,
-            Some(at) => now >= at + timing.learn / 6,
-        };
-        due && self.releases.values().any(|release| {
+    fn is_news(&mut self, timing: &Timing, now: Duration) -> bool {
+        if !self.urgent && now < self.look_at {
+            return false;
+        }
+        self.look_at = now + timing.learn / 180;
+        self.releases.values().any(|release| {
             let known = release.learner.needs();
             known.differs(&release.said) || (release.said == Needs::default() && known.samples > 0)
         })
@@ -126,26 +124,22 @@ impl Shell {
         }
         let core = &self.core;
         self.learning.started.retain(|launch, _| core.running().any(|(running, ..)| running.id == *launch));
-        self.say_learned(now, |of, timing, now| of.is_news(timing, now));
+        self.say_learned(now, OfApp::is_news);
     }
 
     /// The kernel ended a replica for lack of memory.
-    pub(super) fn lacked_memory(&mut self, id: &LaunchId, oom: OutOfMemory) {
+    pub(super) fn lacked_memory(&mut self, app: &AppName, digest: Digest, oom: OutOfMemory) {
         let Some(limit) = oom.limit else { return };
-        let of_launch = self.core.running().find(|(launch, ..)| launch.id == *id);
-        let Some((app, digest)) = of_launch.map(|(launch, ..)| (launch.app.clone(), launch.digest)) else {
-            return;
-        };
         let (now, times) = (self.began.elapsed(), self.config.timing.learning());
-        let of = self.learned_app(&app, now);
+        let of = self.learned_app(app, now);
         of.urgent = true;
         of.seen(digest, times, now).out_of_memory(limit >> 20);
-        self.say_learned(now, |of, timing, now| of.is_news(timing, now));
+        self.say_learned(now, OfApp::is_news);
     }
 
     /// Says all that others don't know yet, before nobody here does any more.
     pub(super) fn say_all_learned(&mut self) {
-        let unsaid = |of: &OfApp, _: &Timing, _: Duration| {
+        let unsaid = |of: &mut OfApp, _: &Timing, _: Duration| {
             of.releases.values().any(|release| release.learner.needs() != release.said)
         };
         self.say_learned(self.began.elapsed(), unsaid);
@@ -183,7 +177,7 @@ impl Shell {
         Some(ready_at.saturating_sub(started))
     }
 
-    fn say_learned(&mut self, now: Duration, is_news: impl Fn(&OfApp, &Timing, Duration) -> bool) {
+    fn say_learned(&mut self, now: Duration, is_news: impl Fn(&mut OfApp, &Timing, Duration) -> bool) {
         let (node, key) = (&self.config.node.node_id, &*self.deps.signer);
         let view = self.deps.fabric.view();
         for (app, of) in &mut self.learning.apps {
@@ -193,7 +187,7 @@ impl Shell {
             }
             let record = of.record(node, app);
             said(self.deps.fabric.say_of(&record, key, (self.deps.clock)()), "publish what was learned");
-            (of.said_at, of.urgent) = (Some(now), false);
+            (of.look_at, of.urgent) = (now + self.config.timing.learn / 6, false);
             for release in of.releases.values_mut() {
                 release.said = release.learner.needs();
             }

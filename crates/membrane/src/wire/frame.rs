@@ -12,7 +12,7 @@ pub(crate) const VERSION: u8 = 1;
 /// The longest payload: room for the largest environment one would hand to a program.
 pub(crate) const MAX_PAYLOAD: usize = 1 << 20;
 /// The most descriptors in a frame; the kernel's own limit is 253 a message.
-pub(crate) const MAX_FDS: usize = 64;
+pub(crate) const MAX_FDS: usize = 128;
 /// The size of a header.
 pub(crate) const HEADER: usize = 8;
 /// Buffers larger than this are given back when they are empty.

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use fabric::Kind;
 use genome::Budget;
 use mycelium::api::{AppUsage, BudgetAt, NodeUsage, UsageQuery};
+use mycelium::client::ClientError;
 use serde_json::json;
 use types::AppName;
 
@@ -107,8 +108,11 @@ fn show(context: &Context, app: &AppName, json: bool) -> Result<(), Failure> {
     let query = UsageQuery { app: Some(app.clone()), here: false };
     let (at, nodes) = context.block_on(async {
         let at = client.budget(app).await?;
-        // caps may be set before there is an app
-        Ok((at, client.usage(&query).await.unwrap_or_default()))
+        match client.usage(&query).await {
+            // Caps may be set before there is an app.
+            Err(ClientError::Refused { status, .. }) if status == 404 => Ok((at, Vec::new())),
+            nodes => Ok((at, nodes?)),
+        }
     })?;
     let hosts: Vec<&NodeUsage> = nodes.iter().filter(|node| !node.replicas.is_empty()).collect();
     if json {
@@ -123,9 +127,7 @@ fn show(context: &Context, app: &AppName, json: bool) -> Result<(), Failure> {
         Some(budget) => context.out.line(describe(&budget))?,
         None => context.out.note(format_args!("{app} has no budget: its plan's bounds alone count")),
     }
-    for node in nodes.iter().filter(|node| node.unknown.is_some()) {
-        context.out.warn(format_args!("{}: {}", node.node, node.unknown.as_deref().unwrap_or_default()));
-    }
+    super::top::warn_of_silent(&context.out, &nodes);
     if hosts.is_empty() {
         return Ok(());
     }

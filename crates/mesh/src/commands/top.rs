@@ -12,6 +12,7 @@ use types::AppName;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::failure::Failure;
+use crate::out::Out;
 use crate::signals;
 
 use rows::{Row, rows, table};
@@ -103,10 +104,15 @@ fn show(context: &Context, args: &Args, usage: &[NodeUsage]) -> Result<(), Failu
     if args.json {
         return rows(usage, args.by, args.sort).iter().try_for_each(|row: &Row| context.out.ndjson(row));
     }
-    for node in usage.iter().filter(|node| node.unknown.is_some()) {
-        context.out.warn(format_args!("{}: {}", node.node, node.unknown.as_deref().unwrap_or_default()));
-    }
+    warn_of_silent(&context.out, usage);
     context.out.line(text(context, args, usage))
+}
+
+/// Warns of each node whose use isn't known.
+pub(super) fn warn_of_silent(out: &Out, nodes: &[NodeUsage]) {
+    for (node, why) in nodes.iter().filter_map(|node| Some((&node.node, node.unknown.as_ref()?))) {
+        out.warn(format_args!("{node}: {why}"));
+    }
 }
 
 fn text(context: &Context, args: &Args, usage: &[NodeUsage]) -> String {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 
 use crate::support::Place;
@@ -10,12 +12,13 @@ use crate::support::Place;
 const PATIENCE: Duration = Duration::from_secs(90);
 const MIB: u64 = 1 << 20;
 
-/// Holds so many MiB, and says that it is well.
+/// Holds so many MiB, and says that it is well; a signal has it hold a GiB more.
 const HOLDER: &str = r##"#!/usr/bin/env python3
-import os
+import os, signal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-held = b"x" * (int(os.environ["HOLD"]) << 20)
+held = [b"x" * (int(os.environ["HOLD"]) << 20)]
+signal.signal(signal.SIGUSR1, lambda *_: held.append(b"x" * (1 << 30)))
 
 class Holder(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -144,4 +147,27 @@ fn a_replica_that_lacks_memory_gets_more_at_its_next_start() {
     assert!((148..=4 * 48).contains(&now), "a hundred more than what it was ended at: {advice:#}");
     let pid = place.json("ps")[0]["pid"].as_u64().unwrap();
     assert_eq!(limit(pid), now * MIB);
+}
+
+#[test]
+fn a_lack_of_memory_while_mesh_is_down_is_learned_from_too() {
+    let place = Place::new();
+    if !counts(&place) {
+        return;
+    }
+    let spore = holder(&place, 20, 48);
+    let mut mesh = place.start("-nodes 1");
+    place.mesh(&format!("deploy {spore} --nutrients auto --timeout 60s")).good();
+    let pid =
+        place.json("ps")[0]["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).unwrap();
+    let replica = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    mesh.signal(Signal::KILL);
+    mesh.ended();
+    kill_process(pid, Signal::USR1).unwrap();
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    assert_eq!(poll(&mut [PollFd::new(&replica, PollFlags::IN)], Some(&patience)), Ok(1), "it still runs");
+    let _again = place.start("-nodes 1");
+    let advice = until(&place, "advise holder", "learned from", |it| it["evidence"]["oom_kills"] == 1);
+    let now = advice["now"]["memory_mb"].as_u64().unwrap();
+    assert!(now >= 148, "a hundred more than what it was ended at: {advice:#}");
 }

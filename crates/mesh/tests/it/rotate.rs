@@ -1,5 +1,6 @@
 //! `mesh deploy --rotate signal`: newer secrets and configs for replicas that run on.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -174,4 +175,34 @@ fn a_replica_that_takes_no_signal_is_replaced() {
         assert!(Instant::now() < end, "{}", place.log());
     }
     assert_eq!(replicas(&place, "deaf")[0].0, after[0].0);
+}
+
+#[test]
+fn a_replica_is_given_as_many_as_a_plan_may_list_and_all_of_them_anew() {
+    let place = Place::new();
+    if !place.gives() {
+        return;
+    }
+    let _mesh = place.start("-nodes 1 -warmup 100ms");
+    place.write("reloader", RELOADER);
+    let mut line = "deploy reloader --rotate signal --secret db-password --config features".to_owned();
+    for (kind, first) in [("secret", "db-password"), ("config", "features")] {
+        place.piped(&format!("{kind} set {first}"), b"1").good();
+        for n in 1..32 {
+            place.piped(&format!("{kind} set n{n}"), n.to_string().as_bytes()).good();
+            write!(line, " --{kind} n{n}").unwrap();
+        }
+    }
+    place.mesh(&line).good();
+    let pid = place.json("ps")[0]["pid"].as_u64().unwrap();
+    assert_eq!(room(pid).len(), 64);
+    place.piped("secret set n31", b"newer").good();
+    let end = Instant::now() + PATIENCE;
+    while !room(pid).iter().any(|(name, content)| name == "secrets/n31" && content == b"newer") {
+        assert!(Instant::now() < end, "not given anew\n{}", place.log());
+    }
+    place.piped("secret set n32", b"32").good();
+    let refused = place.mesh(&format!("{line} --secret n32"));
+    assert_ne!(refused.code, 0);
+    assert!(refused.stderr.contains("more than 32"), "{}", refused.stderr);
 }
