@@ -113,7 +113,10 @@ pub fn init() -> ExitCode {
 
 /// Removes the groups that the hosts' keepers had, which are the machine's: nobody is left to be in them.
 fn clear(disk: &Path) {
-    while everybody().map(|pid| kill_process(pid, Signal::KILL)).count() > 0 {
+    while everybody().next().is_some() {
+        for pid in everybody() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
         let _ = rustix::process::wait(WaitOptions::empty());
     }
     let hosts = disk.read_dir().unwrap().map(|host| host.unwrap().path());
