@@ -20,6 +20,7 @@ mod harness;
 mod host;
 mod http;
 mod lan;
+mod learning;
 mod load;
 mod long;
 mod net;
@@ -61,6 +62,7 @@ const SUBJECTS: &[(&str, &[Test])] = &[
     ("traces", traces::TESTS),
     ("asleep", asleep::TESTS),
     ("usage", usage::TESTS),
+    ("learning", learning::TESTS),
     ("container", container::TESTS),
 ];
 
