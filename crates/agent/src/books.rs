@@ -159,8 +159,12 @@ impl Books {
             now.apps.insert(app.clone(), standing);
         }
         let news = now.replicas.iter().filter_map(|sample| {
-            let limits = Limits { cpu_milli: part(sample, now.apps.get(&sample.app)?), ..sample.limits };
+            let (before, baseline) = (sample.limits.first, sample.nutrients.cpu_milli);
+            let first = sample.cpu_milli.map_or(before, |used| nutrients::goes_first(before, baseline, used));
+            let limits =
+                Limits { cpu_milli: part(sample, now.apps.get(&sample.app)?), first, ..sample.limits };
             let differs = nutrients::differs(sample.limits.cpu_milli.into(), limits.cpu_milli.into());
+            let differs = differs || first != before;
             (sample.nutrients.cpu_milli > 0 && differs).then(|| Deed::Weigh(sample.launch.clone(), limits))
         });
         news.collect()

@@ -13,6 +13,7 @@
 //! | `place` | where in them the keeper may have its folder |
 //! | `limits` | what is written to which file |
 //! | `group` | the group of one replica |
+//! | `slice` | whose threads go first when they wake |
 //! | `sweep` | what a killed keeper left |
 
 mod files;
@@ -20,6 +21,7 @@ mod group;
 mod limits;
 mod mounts;
 mod place;
+mod slice;
 mod sweep;
 
 use std::io;
@@ -169,6 +171,11 @@ impl Cgroups {
         self.folders.iter().try_for_each(|folder| sweep::empty(&folder.path))?;
         sweep::record(record, self.folders.iter().map(|folder| folder.path.as_path()))
     }
+}
+
+/// Has a thread go first when it wakes, and what it starts.
+pub(crate) fn hurry(thread: i32) {
+    slice::set(thread, true);
 }
 
 /// Ends whoever a keeper that was killed has left in its groups, and removes them.

@@ -19,7 +19,7 @@ mod share;
 
 pub use account::{Account, Rules, portion};
 pub use row::{Gift, Row};
-pub use share::{Want, differs, shares};
+pub use share::{Want, differs, goes_first, shares};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use types::NodeName;
 
-use crate::{Account, Row, Rules, Want, differs, shares};
+use crate::{Account, Row, Rules, Want, differs, goes_first, shares};
 
 const NODES: usize = 3;
 const MILLI: u64 = 500;
@@ -364,4 +364,14 @@ fn what_a_former_row_gave_is_taken_before_the_next_ones_or_never() {
 fn the_kernel_is_told_of_more_than_a_fiftieth() {
     assert!(!differs(1000, 1020) && !differs(1000, 980) && differs(1000, 1021) && differs(1000, 979));
     assert!(differs(0, 1) && !differs(0, 0));
+}
+
+#[test]
+fn who_uses_little_of_its_own_goes_first_and_not_to_and_fro() {
+    assert!(goes_first(true, 1000, 499) && !goes_first(true, 1000, 500));
+    assert!(goes_first(false, 1000, 249) && !goes_first(false, 1000, 250));
+    for used in 250..500 {
+        assert!(goes_first(true, 1000, used) && !goes_first(false, 1000, used), "{used}: it stays as it is");
+    }
+    assert!(!goes_first(true, 0, 0) && !goes_first(true, u64::MAX, u64::MAX));
 }

@@ -165,7 +165,8 @@ impl Rig {
                 }
                 Deed::Weigh(id, limits) => {
                     let told = self.replicas.iter_mut().find(|sample| sample.launch == id).unwrap();
-                    assert_eq!(Limits { cpu_milli: 0, ..told.limits }, Limits { cpu_milli: 0, ..limits });
+                    let rest = |limits| Limits { cpu_milli: 0, first: false, ..limits };
+                    assert_eq!(rest(told.limits), rest(limits));
                     told.limits = limits;
                 }
             }
@@ -235,4 +236,22 @@ fn what_is_left_follows_the_replicas_and_goes_with_the_app() {
     two.second(&mesh, |_| 0);
     assert!(mesh.fabric.view().credits.is_empty(), "{:?}", mesh.fabric.view().credits);
     assert!(one.books.open.is_empty() && two.books.open.is_empty());
+}
+
+#[test]
+fn who_uses_its_own_goes_first_no_more_until_it_rests() {
+    let mesh = Mesh::of(&["server", "batch"]);
+    let mut rig = Rig::new("node-1", 4000);
+    rig.runs("server", "aaaaa", 1000);
+    rig.runs("batch", "bbbbb", 1000);
+    let first = |rig: &Rig| -> [bool; 2] {
+        let of = |name| rig.replicas.iter().find(|sample| sample.app == app(name)).unwrap().limits.first;
+        [of("server"), of("batch")]
+    };
+    (0..3).for_each(|_| rig.second(&mesh, |of| if of.as_str() == "batch" { 900 } else { 50 }));
+    assert_eq!(first(&rig), [true, false]);
+    rig.second(&mesh, |of| if of.as_str() == "batch" { 300 } else { 400 });
+    assert_eq!(first(&rig), [true, false], "neither has changed enough");
+    rig.second(&mesh, |of| if of.as_str() == "batch" { 100 } else { 700 });
+    assert_eq!(first(&rig), [false, true]);
 }

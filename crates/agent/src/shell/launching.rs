@@ -237,6 +237,8 @@ fn limits(needs: &Needs, each: Nutrients) -> Limits {
         io_weight: needs.io_weight.unwrap_or(0),
         open_files: needs.open_files.unwrap_or(0),
         log_bytes: u64::from(needs.log_mb.unwrap_or(0)) << 20,
+        // until it is seen to use what is its own
+        first: true,
         ..Limits::default()
     };
     sized(others, each)
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn what_a_manifest_says_is_asked_of_the_kernel_and_what_it_leaves_out_is_left_to_the_keeper() {
         let needs: Needs = serde_json::from_str(r#"{"cpu_milli":200,"memory_mb":3}"#).unwrap();
-        let plain = Limits { cpu_milli: 200, memory: 3 << 20, ..Limits::default() };
+        let plain = Limits { cpu_milli: 200, memory: 3 << 20, first: true, ..Limits::default() };
         let each = Nutrients { cpu_milli: 200, memory_mb: 3 };
         assert_eq!(limits(&needs, each), plain);
         let more =

@@ -29,7 +29,12 @@ pub(super) fn keyed(path: &Path, key: &str) -> Option<u64> {
 
 /// The processes directly in a group; those that can't be seen from here are left out.
 pub(super) fn processes(group: &Path) -> io::Result<Vec<i32>> {
-    let text = read(&group.join("cgroup.procs"))?;
+    numbers(&group.join("cgroup.procs"))
+}
+
+/// The processes or threads that a file lists, the same.
+pub(super) fn numbers(file: &Path) -> io::Result<Vec<i32>> {
+    let text = read(file)?;
     Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::GroupAt;
 
-use super::{Controller, Folder, Limits, Version, files, sweep};
+use super::{Controller, Folder, Limits, Version, files, slice, sweep};
 
 /// How long a name gets; the kernel takes 255 bytes.
 const MAX_NAME: usize = 200;
@@ -128,6 +128,15 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// Has all that run in it go first when they wake, or no more. What they start meanwhile may be missed.
+    pub fn hurry(&self, first: bool) {
+        let Some(folder) = self.folders.first() else { return };
+        let file = if folder.version == Version::V2 { "cgroup.threads" } else { "tasks" };
+        for thread in files::numbers(&folder.file(file)).unwrap_or_default() {
+            slice::set(thread, first);
+        }
     }
 
     /// What a child needs to be born in it.

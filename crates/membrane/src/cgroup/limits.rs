@@ -33,6 +33,9 @@ pub struct Limits {
     pub open_files: u32,
     /// Bytes of its output that are kept, from its start on; 0 for as many as of any.
     pub log_bytes: u64,
+    /// Whether its threads go before others' when they wake, as far as they haven't had more than their share: from its start
+    /// on, and changed for all that it has then. Only Linux 6.12 and later can.
+    pub first: bool,
 }
 
 /// One file to write.

@@ -92,6 +92,9 @@ impl Server {
         let held = self.replicas.get_mut(&key).and_then(|replica| replica.held.as_mut());
         let held = held.ok_or_else(|| unlimited(id))?;
         held.group.set(&limits).map_err(|error| refused(format!("limit {id}: {error}")))?;
+        if held.limits.first != limits.first {
+            held.group.hurry(limits.first);
+        }
         held.limits = limits;
         Ok(())
     }

@@ -308,3 +308,36 @@ async fn a_keeper_that_is_spared_when_memory_runs_out_spares_nobody() {
     assert_eq!(std::fs::read_to_string(score(client.keeper.pid())).unwrap(), "-500\n");
     client.end().await;
 }
+
+/// How long the turns are that a process asks the scheduler for, in nanoseconds; `None` where the kernel takes no wishes.
+fn turn(pid: u32) -> Option<u64> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (parts.next()?, parts.next()?);
+    let text = std::fs::read_to_string(format!("/proc/{pid}/sched")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("se.slice"))?;
+    let turn = line.trim_start_matches([' ', ':']).parse().ok()?;
+    (version >= (6, 12)).then_some(turn)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_first_has_short_turns_until_it_is_told_otherwise() {
+    let nest = Nest::new();
+    let (client, _) = nest.attach().await;
+    if cannot(&client, |budgets| &budgets.kill) {
+        return client.end().await;
+    }
+    let Some(usual) = turn(std::process::id()) else {
+        println!("SKIPPED: this kernel takes no wishes");
+        return client.end().await;
+    };
+    let limits = Limits { first: true, ..Limits::default() };
+    let spawn = |id, limits| Spawn { limits: Some(limits), ..nest.shell(id, "exec sleep 1000") };
+    let first = client.keeper.spawn(spawn("first", limits)).await.unwrap().pid;
+    let other = client.keeper.spawn(spawn("other", Limits::default())).await.unwrap().pid;
+    assert_eq!((turn(first), turn(other)), (Some(100_000), Some(usual)));
+    client.keeper.set_limits("first", Limits::default()).await.unwrap();
+    client.keeper.set_limits("other", limits).await.unwrap();
+    assert_eq!((turn(first), turn(other)), (Some(usual), Some(100_000)));
+    client.end().await;
+}

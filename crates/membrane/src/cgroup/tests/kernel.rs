@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody has this id.
 const NOBODY: u32 = 54_321;
 const MIB: u64 = 1 << 20;
+/// How far from its share anybody may be.
+const SHARE: f64 = 0.05;
 /// What systemd marks a delegated group with.
 const DELEGATED: &str = "trusted.delegate";
 
@@ -211,6 +213,96 @@ fn the_cpu_is_shared_as_asked() {
     for group in &groups {
         kill(group);
     }
+}
+
+/// How far from its share one of those that want all CPUs is at most, with the weights that the ledger gives them: of each
+/// its baseline in thousandths of all CPUs, and whether it pays for more.
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn contend(ground: &Ground, wants: &[(u64, bool)]) -> f64 {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let capacity = cpus as u64 * 1000;
+    let milli = |part: u64| capacity * part / 1000;
+    let wants: Vec<_> =
+        wants.iter().map(|(part, bursts)| nutrients::Want { milli: milli(*part), bursts: *bursts }).collect();
+    let weights = nutrients::shares(capacity, &wants);
+    let limits = |cpu_milli| Limits { cpu_milli: u32::try_from(cpu_milli).unwrap(), ..Limits::default() };
+    let group = |n: usize| ground.group(&format!("{n}-of-{}", wants.len()), limits(wants[n].milli));
+    let groups: Vec<Group> = (0..wants.len()).map(group).collect();
+    let mut actors: Vec<Actor> = groups.iter().map(|g| Actor::start("spin 2", &doors(g), None)).collect();
+    actors.iter_mut().for_each(|actor| assert_eq!(actor.line().as_deref(), Some("spinning")));
+    // as it is weighed anew while it runs
+    groups.iter().zip(&weights).for_each(|(group, weight)| group.set(&limits(*weight)).unwrap());
+    let used = || -> Vec<u64> { groups.iter().map(|group| group.usage().cpu_usec.unwrap()).collect() };
+    let since =
+        |then: &[u64]| -> Vec<u64> { used().iter().zip(then).map(|(now, then)| now - then).collect() };
+    let start = used();
+    eventually("all of them run", || since(&start).iter().sum::<u64>() > 1_000_000);
+    let (settled, whole) = (used(), weights.iter().sum::<u64>() as f64);
+    // A machine in a machine is taken a CPU from now and then, and whoever had that is thought to have used it: over a while
+    // that is alike for all.
+    let mut off = 1.0;
+    for seconds in [10, 20, 40] {
+        eventually("they have spun", || since(&settled).iter().sum::<u64>() > seconds * 1_000_000);
+        let got = since(&settled);
+        let sum = got.iter().sum::<u64>() as f64;
+        let each = got.iter().zip(&weights).map(|(got, due)| *got as f64 / sum / (*due as f64 / whole) - 1.0);
+        off = each.fold(0.0, |most: f64, off| most.max(off.abs()));
+        println!("weights {weights:?} got {got:?} us: {:.1} % off", off * 100.0);
+        if off < SHARE {
+            break;
+        }
+    }
+    for group in &groups {
+        kill(group);
+    }
+    off
+}
+
+/// What the bench shows of v1 on a machine that does nothing else, where there is v2.
+#[test]
+fn who_wants_all_cpus_gets_them_by_the_ledgers_weights() {
+    let Some(ground) = Ground::with(|b| vec![&b.cpu, &b.kill]) else { return };
+    if ground.cgroups.budgets.cpu != Hold::By(Version::V2) {
+        println!("SKIPPED: it isn't v2 that weighs the CPU here");
+        return;
+    }
+    let cases: [&[(u64, bool)]; 5] = [
+        &[(100, true), (300, true)],
+        &[(250, false), (750, false)],
+        &[(250, true), (250, false)],
+        &[(100, true), (200, true), (300, true)],
+        &[(250, true), (250, false), (125, false)],
+    ];
+    for wants in cases {
+        let off = contend(&ground, wants);
+        assert!(off < SHARE, "{:.1} % off: {wants:?}", off * 100.0);
+    }
+}
+
+#[test]
+fn who_goes_first_asks_for_short_turns() {
+    let ground = Ground::new();
+    let group = ground.group("server", Limits::default());
+    let mut actor = Actor::start("tree 3", &doors(&group), None);
+    assert_eq!(actor.line().as_deref(), Some("made 3"));
+    let turns = || -> Vec<Option<u64>> {
+        let all = files::processes(&group.folders[0].path).unwrap();
+        all.into_iter().map(slice::turn).collect()
+    };
+    if group.folders.is_empty() || turns().contains(&None) {
+        println!("SKIPPED: this kernel has no groups for us, or no turns of a thread's own");
+        return;
+    }
+    let usual = turns();
+    group.hurry(true);
+    assert!(
+        turns().len() == usual.len() && turns().iter().all(|turn| *turn == Some(100_000)),
+        "{:?}",
+        turns()
+    );
+    group.hurry(false);
+    assert_eq!(turns(), usual);
+    kill(&group);
 }
 
 #[test]

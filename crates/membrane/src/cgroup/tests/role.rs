@@ -104,6 +104,7 @@ fn role() {
         ["hog", mib] => hog(mib.parse().unwrap()),
         ["tree", count] => tree(count.parse().unwrap()),
         ["burn"] => burn(),
+        ["spin", each] => spin(each.parse().unwrap()),
         ["prepare", unique, record] => {
             let cgroups = Cgroups::prepare(unique, Path::new(record));
             say(&serde_json::to_string(&cgroups).unwrap());
@@ -150,12 +151,27 @@ fn fork_waiting() -> bool {
     }
 }
 
-/// Uses all of CPU 0.
+/// Wants every CPU with so many threads, none of which goes to another: when the kernel moves threads, and which, depends on
+/// how fast the machine is.
+fn spin(each: usize) {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    say("spinning");
+    for thread in 1..each * cpus {
+        std::thread::spawn(move || use_up(thread % cpus));
+    }
+    use_up(0)
+}
+
 fn burn() {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(0);
-    rustix::thread::sched_setaffinity(None, &set).unwrap();
     say("burning");
+    use_up(0)
+}
+
+/// Uses all of a CPU.
+fn use_up(cpu: usize) -> ! {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    rustix::thread::sched_setaffinity(None, &set).unwrap();
     loop {
         std::hint::black_box(0);
     }
