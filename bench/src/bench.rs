@@ -64,6 +64,12 @@ impl Bench {
         Mesh::start(&self.mesh, &self.next_dir(), core, &[])
     }
 
+    /// The same, bound to the proxy's core, which tells a collector.
+    pub fn mesh_telling(&self, collector: &str) -> Result<Mesh> {
+        let endpoint = format!("OTEL_EXPORTER_OTLP_ENDPOINT={collector}");
+        Mesh::start(&self.mesh, &self.next_dir(), Some(self.cores.proxy), &["env", &endpoint])
+    }
+
     /// One that can't see the machine's cgroups, on the proxy's core.
     pub fn mesh_without_groups(&self) -> Result<Mesh> {
         let hide = "umount -R /sys/fs/cgroup && exec \"$@\"";
@@ -86,7 +92,15 @@ impl Bench {
         duration: Duration,
     ) -> Result<Tally> {
         let warmup = if matches!(pace, Pace::Open(_)) { self.short() } else { Duration::ZERO };
-        let load = Load { connections, pace, warmup, duration, core: Some(self.cores.load), judge: None };
+        let load = Load {
+            connections,
+            pace,
+            warmup,
+            duration,
+            core: Some(self.cores.load),
+            judge: None,
+            remote: false,
+        };
         // on a thread of its own, since it is bound to a core and we are not
         thread::scope(|scope| {
             let run = scope.spawn(|| load::run(&server.target, &load, |_| false));

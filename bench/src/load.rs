@@ -8,6 +8,7 @@ mod client;
 mod engine;
 mod histogram;
 mod response;
+mod stamp;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +60,9 @@ pub struct Load {
     pub core: Option<usize>,
     /// Answers that take longer are counted as late, tenth of a second by tenth of a second.
     pub judge: Option<Duration>,
+    /// As if it were on another machine: what this thread waits for its own core doesn't count. A latency is from when the
+    /// request left (or was due, when all connections were busy) until the kernel had the answer.
+    pub remote: bool,
 }
 
 /// Why a request has no right answer.
@@ -109,6 +113,9 @@ pub struct Tally {
     pub failures: BTreeMap<Failure, u64>,
     /// Of the right answers.
     pub latency: Histogram,
+    /// The same of a remote load with what this thread waited for its own core: from when a request was due until its answer was
+    /// read.
+    pub seen: Histogram,
     /// How many requests were due in each tenth of a second, and how many of them were late or failed.
     pub judged: BTreeMap<u64, (u64, u64)>,
     /// How long was counted.

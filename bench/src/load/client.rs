@@ -1,13 +1,13 @@
 //! Client: one keep-alive connection with at most one request on its way.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use memchr::memmem;
 
-use super::response;
 use super::{Failure, Target};
+use super::{response, stamp};
 
 /// Longer than any answer that is asked for here.
 const BUFFER: usize = 16 * 1024;
@@ -33,14 +33,25 @@ pub struct Client {
     stream: Option<TcpStream>,
     input: Vec<u8>,
     filled: usize,
-    /// Since when, in nanoseconds of the run, the request on its way was meant to be sent.
+    /// Since when, in nanoseconds of the run, the request on its way counts.
     pub asked_at: Option<u64>,
+    /// When it should have been.
+    pub due_at: u64,
+    /// How long before it was read the kernel had what was read last, where it says so.
+    pub waited: Duration,
 }
 
 impl Client {
     /// Not connected yet.
     pub fn new() -> Self {
-        Self { stream: None, input: vec![0; BUFFER], filled: 0, asked_at: None }
+        Self {
+            stream: None,
+            input: vec![0; BUFFER],
+            filled: 0,
+            asked_at: None,
+            due_at: 0,
+            waited: Duration::ZERO,
+        }
     }
 
     /// The connection, when there is one.
@@ -49,11 +60,12 @@ impl Client {
     }
 
     /// Connects anew.
-    pub fn connect(&mut self, target: &Target) -> Result<&TcpStream, Failure> {
+    pub fn connect(&mut self, target: &Target, stamped: bool) -> Result<&TcpStream, Failure> {
         self.filled = 0;
         let stream =
             TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT).map_err(|_| Failure::Connect)?;
         let ready = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
+        let ready = ready.and_then(|()| if stamped { stamp::ask(&stream) } else { Ok(()) });
         ready.map_err(|_| Failure::Connect)?;
         Ok(self.stream.insert(stream))
     }
@@ -78,10 +90,11 @@ impl Client {
     /// Takes what has come.
     pub fn read(&mut self, target: &Target) -> Outcome {
         let Some(stream) = self.stream.as_mut() else { return Outcome::Waiting };
-        match stream.read(&mut self.input[self.filled..]) {
-            Ok(0) => self.ended(Failure::Closed),
-            Ok(bytes) => {
+        match stamp::read(stream, &mut self.input[self.filled..]) {
+            Ok((0, _)) => self.ended(Failure::Closed),
+            Ok((bytes, waited)) => {
                 self.filled += bytes;
+                self.waited = waited;
                 self.check(target)
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {

@@ -47,6 +47,8 @@ struct Engine<'a> {
     armed: u64,
     /// How many requests of an open load have been sent.
     sent: u64,
+    /// Since when a connection is idle.
+    free_since: u64,
     tally: Tally,
 }
 
@@ -67,6 +69,7 @@ impl<'a> Engine<'a> {
             start: Instant::now(),
             armed: 0,
             sent: 0,
+            free_since: 0,
             tally: Tally::default(),
         })
     }
@@ -136,7 +139,11 @@ impl<'a> Engine<'a> {
             }
             let Some(index) = self.idle.pop_front() else { break };
             self.sent += 1;
-            self.ask(index, due)?;
+            // one that was due while a connection was idle leaves late through our own fault
+            let is_ours = self.load.remote && due >= self.free_since;
+            let at = if is_ours { self.now() } else { due };
+            self.clients[index].due_at = due;
+            self.ask(index, at)?;
         }
         Ok(())
     }
@@ -156,8 +163,11 @@ impl<'a> Engine<'a> {
                 let now = nanos(self.start.elapsed());
                 let asked_at = client.asked_at.take().unwrap_or(now);
                 self.tally.answered += 1;
-                let took = now.saturating_sub(asked_at);
+                let took = now.saturating_sub(nanos(client.waited)).saturating_sub(asked_at);
                 self.tally.latency.record(took);
+                if self.load.remote {
+                    self.tally.seen.record(now.saturating_sub(client.due_at));
+                }
                 if let Some(budget) = self.load.judge {
                     let of_time = self.tally.judged.entry(asked_at / TENTH).or_default();
                     *of_time = (of_time.0 + 1, of_time.1 + u64::from(took > nanos(budget)));
@@ -168,7 +178,7 @@ impl<'a> Engine<'a> {
                 } else if matches!(self.load.pace, Pace::Closed) {
                     self.ask(index, now)
                 } else {
-                    self.idle.push_back(index);
+                    self.free(index);
                     Ok(())
                 }
             }
@@ -192,12 +202,19 @@ impl<'a> Engine<'a> {
         self.connect(index)
     }
 
+    fn free(&mut self, index: usize) {
+        if self.idle.is_empty() {
+            self.free_since = self.now();
+        }
+        self.idle.push_back(index);
+    }
+
     /// Connects; one that can't is tried again at the next tick.
     fn connect(&mut self, index: usize) -> io::Result<()> {
-        match self.clients[index].connect(self.target) {
+        match self.clients[index].connect(self.target, self.load.remote) {
             Ok(stream) => {
                 epoll::add(&self.epoll, stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-                self.idle.push_back(index);
+                self.free(index);
             }
             Err(_) => self.down.push(index),
         }

@@ -42,6 +42,7 @@ fn load(pace: Pace, millis: u64) -> Load {
         duration: Duration::from_millis(millis),
         core: None,
         judge: None,
+        remote: false,
     }
 }
 

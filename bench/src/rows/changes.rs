@@ -82,6 +82,7 @@ pub(super) fn under_load(target: &Target, least: u64, happen: impl FnOnce() -> R
         duration: Duration::ZERO,
         core: None,
         judge: None,
+        remote: false,
     };
     let more =
         |answered| !over.load(Ordering::Relaxed) || answered < least && !hopeless.load(Ordering::Relaxed);

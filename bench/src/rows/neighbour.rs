@@ -1,15 +1,18 @@
 //! Neighbour: what a workload notices of another that wants everything, and how soon that one is gone.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use membrane::{Events, Exit, Keeper, KeeperConfig, KeeperEvent, Limits, LogLimits, Program, Spawn};
+use membrane::{
+    Events, Exit, Keeper, KeeperConfig, KeeperError, KeeperEvent, Limits, LogLimits, Program, Spawn,
+};
 
 use crate::bench::Bench;
-use crate::figures::{Bar, Figure, Series};
+use crate::figures::{Bar, Figure, Series, number};
 use crate::load::{self, Load, Pace, Target};
 use crate::machine;
 use crate::peers::{free_port, local};
@@ -26,6 +29,10 @@ const OFFENDERS: [(&str, &str); 5] = [
 /// As many processes as a tree has beside its first.
 const TREE: u32 = 1000;
 const MIB: u64 = 1 << 20;
+/// What of a CPU is each one's own, in thousandths.
+const BASELINE: u32 = 1000;
+/// How often it is looked who uses it, as an agent does.
+const EVERY: Duration = Duration::from_secs(1);
 /// Requests a second to the neighbour.
 const RATE: u32 = 1_000;
 /// The longest wait for anything.
@@ -36,6 +43,8 @@ pub(super) struct Street {
     pub(super) keeper: Keeper,
     events: Events,
     dir: std::path::PathBuf,
+    /// What each had used of the CPU when it was last looked at, in microseconds.
+    used: BTreeMap<String, u64>,
 }
 
 /// A neighbour alone, then beside each offender, in turns.
@@ -74,7 +83,7 @@ pub fn tree(bench: &Bench) -> Result<Vec<Figure>> {
 async fn neighbour(bench: &Bench) -> Result<Vec<Figure>> {
     let mut street = Street::open(bench, "neighbour").await?;
     let port = free_port()?;
-    let limits = Limits { cpu_milli: 1000, memory: 64 * MIB, ..Limits::default() };
+    let limits = Limits { cpu_milli: BASELINE, memory: 64 * MIB, first: true, ..Limits::default() };
     let program = bench.billing.to_string_lossy();
     street.spawn("neighbour", &program, &[], &[("PORT", &port.to_string())], limits).await?;
     let address = local(port);
@@ -82,24 +91,35 @@ async fn neighbour(bench: &Bench) -> Result<Vec<Figure>> {
     let (mut figures, mut gone, mut lost) = (Vec::new(), Series::new("mesh"), 0.0);
     for (what, command) in OFFENDERS {
         let (mut quiet, mut loud) = (Series::new("alone"), Series::new("mesh"));
-        let mut failed = 0;
+        let (mut failed, mut seen) = (0, [Series::new(""), Series::new("")]);
         for run in 0..bench.runs {
             bench.progress(&format!("a neighbour beside one that wants all {what}"));
             let load = |core| drive(address, core, bench.long());
             let tally = tokio::task::block_in_place(|| load(bench.cores.load))?;
             quiet.runs.push(tally.latency.micros(0.99));
+            seen[0].runs.push(tally.seen.micros(0.99));
             failed += tally.failed();
             let load = bench.long();
             let core = bench.cores.load;
             let driven = tokio::task::spawn_blocking(move || drive(address, core, load));
             let (tally, took, others) = street.offend(&format!("{what}-{run}"), command, driven).await?;
             loud.runs.push(tally.latency.micros(0.99));
+            seen[1].runs.push(tally.seen.micros(0.99));
             failed += tally.failed();
             gone.runs.push(took.as_secs_f64());
             lost += others;
         }
         let name = format!("p99 beside one that wants all {what}, us");
-        let note = if failed == 0 { String::new() } else { format!("{failed} requests failed") };
+        let [before, beside] = seen.map(|seen| seen.median());
+        let mut note = format!(
+            "with what the load itself waits for its core: {} alone {}, {:.2} x",
+            number(beside),
+            number(before),
+            beside / before
+        );
+        if failed > 0 {
+            note.push_str(&format!("; {failed} requests failed"));
+        }
         figures.push(Figure::new(name, loud, vec![quiet], Bar::AtMostShare(2.0)).note(note));
     }
     street.close().await?;
@@ -126,7 +146,7 @@ impl Street {
                 bail!("this machine holds nobody to a budget: {why}");
             }
         }
-        Ok(Self { keeper, events, dir })
+        Ok(Self { keeper, events, dir, used: BTreeMap::new() })
     }
 
     pub(super) async fn spawn(
@@ -166,11 +186,13 @@ impl Street {
         mut driven: tokio::task::JoinHandle<Result<load::Tally>>,
     ) -> Result<(load::Tally, Duration, f64)> {
         let words: Vec<&str> = command.split(' ').collect();
-        let limits = Limits { cpu_milli: 1000, memory: 256 * MIB, ..Limits::default() };
+        let limits = Limits { cpu_milli: BASELINE, memory: 256 * MIB, first: true, ..Limits::default() };
         self.spawn(id, &format!("/usr/bin/{}", words[0]), &words[1..], &[], limits).await?;
         let mut others = 0.0;
+        let mut every = tokio::time::interval(EVERY);
         loop {
             tokio::select! {
+                _ = every.tick() => self.tend().await?,
                 tally = &mut driven => {
                     let tally = tally??;
                     let took = self.kill(id).await?;
@@ -186,6 +208,28 @@ impl Street {
                 },
             }
         }
+    }
+
+    /// What an agent does: whoever uses what is its own goes first no more, as the books have it.
+    async fn tend(&mut self) -> Result<()> {
+        let mut now = BTreeMap::new();
+        for used in self.keeper.usages("").await? {
+            let cpu = used.usage.cpu_usec.context("nobody counts the CPU")?;
+            if let Some(before) = self.used.get(&used.id) {
+                let milli = cpu.saturating_sub(*before) * 1000 / u64::try_from(EVERY.as_micros())?;
+                let first = nutrients::goes_first(used.limits.first, u64::from(used.limits.cpu_milli), milli);
+                if first != used.limits.first {
+                    match self.keeper.set_limits(&used.id, Limits { first, ..used.limits }).await {
+                        // it has ended meanwhile
+                        Ok(()) | Err(KeeperError::Unknown { .. } | KeeperError::Refused { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            now.insert(used.id, cpu);
+        }
+        self.used = now;
+        Ok(())
     }
 
     /// From the order to kill it until its end is told.
@@ -223,6 +267,7 @@ fn drive(address: SocketAddr, core: usize, duration: Duration) -> Result<load::T
         duration,
         core: Some(core),
         judge: None,
+        remote: true,
     };
     // on a thread of its own, since it is bound to a core and we are not
     let run = std::thread::spawn(move || {

@@ -105,6 +105,7 @@ fn open(target: &Target, rate: f64, duration: Duration) -> Result<Tally> {
         duration,
         core: None,
         judge,
+        remote: false,
     };
     Ok(load::run(target, &load, |_| false)?)
 }
