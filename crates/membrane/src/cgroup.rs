@@ -1,7 +1,7 @@
 //! Cgroup: how much a workload may use, whatever it asks the kernel for, and how all of it is killed at once.
 //!
 //! ```text
-//! <place>/mesh-<keeper>/<replica>     in the v2 tree, and in each v1 hierarchy that has what v2 lacks
+//! <place>/mesh-<keeper>/replica-<n>     in the v2 tree, and in each v1 hierarchy that has what v2 lacks
 //! ```
 //! The keeper has a folder of its own in each hierarchy, with one group a replica. A resource is limited by v2 where
 //! that has its controller for us, else by v1, else not at all, and then the reason is known ([`Budgets`]): it is the
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use group::Group;
+pub(crate) use group::{Doors, Group};
 pub use group::{Usage, Used};
 pub use limits::Limits;
 use place::Found;
@@ -149,9 +149,9 @@ impl Cgroups {
         self.folders.iter().find(|folder| folder.version == Version::V2).map(|folder| folder.path.as_path())
     }
 
-    /// The group of a replica, with its limits, and nobody in it. On an error there is none.
-    pub fn group(&self, id: &str, limits: &Limits) -> io::Result<Group> {
-        Group::make(&self.folders, id, limits)
+    /// A group for a replica, with its limits, and nobody in it. On an error there is none.
+    pub fn group(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+        Group::make(&self.folders, name, limits)
     }
 
     /// Shows others that the folders have a keeper, as long as these are open.

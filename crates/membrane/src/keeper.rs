@@ -11,11 +11,13 @@
 //! | `replica` | one workload: its state and its way to the end |
 //! | `spawn` | starting one |
 //! | `budget` | what one may use |
+//! | `ahead` | the group of the next one |
 //! | `pace` | how fast its output is read |
 //! | `settle` | reaping, deadlines, trees that must end |
 //! | `client`, `calls` | connections, and what is asked over them |
 //! | `upgrade` | becoming a newer program without losing anything |
 
+mod ahead;
 mod budget;
 mod calls;
 mod client;

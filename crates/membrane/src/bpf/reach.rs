@@ -82,22 +82,27 @@ impl Programs {
     /// Limits the sockets of this group (an open folder of the v2 hierarchy), which has no process yet, to `reach`; without
     /// one, they are only counted. On an error nothing of it is left.
     pub fn attach(&self, reach: Option<&Reach>, group: BorrowedFd<'_>) -> Result<(), Lack> {
-        reach.map_or(Ok(()), Reach::check)?;
+        self.stand(group)?;
+        self.limit(reach, group).inspect_err(|_| self.detach(group, self.all.len()))
+    }
+
+    /// The same without rules yet: its sockets reach nothing.
+    pub(crate) fn stand(&self, group: BorrowedFd<'_>) -> Result<(), Lack> {
         for (done, (place, program)) in self.all.iter().enumerate() {
             if let Err(error) = sys::attach(program.as_fd(), group, *place) {
                 self.detach(group, done);
                 return Err(Lack::of_call("attach a program to a group", &error));
             }
         }
-        self.limit(reach, group).map_err(|error| {
-            self.detach(group, self.all.len());
-            Lack::of_call("give a group its rules", &error)
-        })
+        Ok(())
     }
 
-    fn limit(&self, reach: Option<&Reach>, group: BorrowedFd<'_>) -> io::Result<()> {
-        let id = sys::group_id(group)?;
-        self.maps.rules.set(&id.to_ne_bytes(), &shape::encode(reach, id))
+    /// Gives a group that they stand at its rules.
+    pub(crate) fn limit(&self, reach: Option<&Reach>, group: BorrowedFd<'_>) -> Result<(), Lack> {
+        reach.map_or(Ok(()), Reach::check)?;
+        let failed = |error: io::Error| Lack::of_call("give a group its rules", &error);
+        let id = sys::group_id(group).map_err(failed)?;
+        self.maps.rules.set(&id.to_ne_bytes(), &shape::encode(reach, id)).map_err(failed)
     }
 
     /// Takes the first `count` away.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::GroupAt;
 
+use super::limits::Setting;
 use super::{Controller, Folder, Limits, Version, files, slice, sweep};
 
 /// How long a name gets; the kernel takes 255 bytes.
@@ -118,13 +119,27 @@ impl Group {
     /// Changes its limits while it runs.
     pub fn set(&self, limits: &Limits) -> io::Result<()> {
         for folder in &self.folders {
-            for setting in folder.controllers.iter().flat_map(|c| limits.settings(folder.version, *c)) {
-                match files::write(&folder.file(setting.file), &setting.value) {
-                    Err(error) if !setting.optional || folder.file(setting.file).exists() => {
-                        return Err(error);
-                    }
-                    _ => {}
-                }
+            Self::write(folder, folder.controllers.iter().flat_map(|c| limits.settings(folder.version, *c)))?;
+        }
+        Ok(())
+    }
+
+    /// Changes its limits from those that it was given last.
+    pub fn change(&self, from: &Limits, to: &Limits) -> io::Result<()> {
+        for folder in &self.folders {
+            let settings = |limits: &Limits, controller| limits.settings(folder.version, controller);
+            let differs = |c: &&Controller| settings(from, **c) != settings(to, **c);
+            let controllers = folder.controllers.iter().filter(differs);
+            Self::write(folder, controllers.flat_map(|c| settings(to, *c)))?;
+        }
+        Ok(())
+    }
+
+    fn write(folder: &Folder, settings: impl Iterator<Item = Setting>) -> io::Result<()> {
+        for setting in settings {
+            match files::write(&folder.file(setting.file), &setting.value) {
+                Err(error) if !setting.optional || folder.file(setting.file).exists() => return Err(error),
+                _ => {}
             }
         }
         Ok(())
@@ -137,6 +152,11 @@ impl Group {
         for thread in files::numbers(&folder.file(file)).unwrap_or_default() {
             slice::set(thread, first);
         }
+    }
+
+    /// Whether all of it is there still.
+    pub fn is_there(&self) -> bool {
+        self.folders.iter().all(|folder| folder.path.exists())
     }
 
     /// What a child needs to be born in it.

@@ -10,7 +10,7 @@ use super::client::Answer;
 use super::detach;
 use super::replica::{Key, Replica};
 use super::server::{Server, Source};
-use crate::cgroup::{Group, Limits, Used};
+use crate::cgroup::{Doors, Group, Limits, Used};
 use crate::exit::{Exit, OutOfMemory};
 use crate::wire::{Failure, FailureKind, SpawnArgs};
 
@@ -34,12 +34,19 @@ pub(super) struct SavedHeld {
 }
 
 impl Held {
-    fn new(group: Group, limits: Limits) -> Self {
+    pub fn new(group: Group, limits: Limits) -> Self {
         let watch = group.watch_oom().unwrap_or_else(|error| {
             detach::say(&format!("a lack of memory will be seen late: {error}"));
             None
         });
         Self { group, limits, watch, starved: false }
+    }
+
+    /// Holds it to other limits.
+    pub fn change(&mut self, limits: &Limits) -> io::Result<()> {
+        self.group.change(&self.limits, limits)?;
+        self.limits = *limits;
+        Ok(())
     }
 
     pub fn save(&self) -> SavedHeld {
@@ -71,12 +78,13 @@ impl Drop for Held {
 }
 
 impl Server {
-    /// Makes the group of a workload that is about to be started.
-    pub fn hold(&self, args: &SpawnArgs) -> Result<Option<Held>, Failure> {
-        let Some(limits) = args.budget else { return Ok(None) };
+    /// The group of a workload that is about to be started, and the ways into it.
+    pub fn hold(&mut self, args: &SpawnArgs) -> Result<(Option<Held>, Option<Doors>), Failure> {
         let failed = |error: io::Error| refused(format!("limit {}: {error}", args.program.display()));
-        let group = self.cgroups.group(&args.id, &limits).map_err(failed)?;
-        Ok(Some(Held::new(group, limits)))
+        let place = args.budget.map(|limits| self.place(&limits).map_err(failed)).transpose()?;
+        let group = place.as_ref().and_then(|place| place.doors.into.as_ref()).map(AsFd::as_fd);
+        self.reach(args, group, place.as_ref().is_some_and(|place| place.guarded))?;
+        Ok(place.map(|place| (place.held, place.doors)).unzip())
     }
 
     /// What a workload uses.

@@ -30,6 +30,9 @@ pub(super) struct Replica {
     pub tree: Tree,
     /// What it may use, until it ended.
     pub held: Option<Held>,
+    /// The mounts of its room, until it ended: whoever lets go of them last takes them apart, and its processes would be
+    /// waited for meanwhile.
+    pub mounts: Option<OwnedFd>,
     /// Standard output and error, until they end.
     pub pipes: [Option<OwnedFd>; 2],
     /// Its log, until it ended.

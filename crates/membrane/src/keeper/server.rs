@@ -10,6 +10,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use types::Timestamp;
 
+use super::ahead::Ahead;
 use super::client::Client;
 use super::detach;
 use super::replica::{Key, Replica, STREAMS};
@@ -56,6 +57,7 @@ pub(super) struct Server {
     pub means: Option<Means>,
     /// The programs that stand at workloads' groups, once somebody asked for them, or why there are none.
     pub programs: Option<Result<Programs, String>>,
+    pub ahead: Ahead,
     /// Replicas that are on their way to their end.
     pub busy: BTreeSet<Key>,
     /// Whether a child was reaped since the last look at the busy ones.
@@ -156,6 +158,7 @@ impl Server {
             hosts: BTreeMap::new(),
             means: None,
             programs: None,
+            ahead: Ahead::default(),
             busy: BTreeSet::new(),
             reaped: false,
             remnants: Vec::new(),
@@ -309,6 +312,7 @@ impl Server {
             .chain(leaving)
             .chain(self.idle_until)
             .chain(self.log_retry)
+            .chain(self.ahead.due)
             .chain(self.paused.values().copied())
             .chain(self.deaf_until)
             .min()?;
@@ -318,6 +322,7 @@ impl Server {
     /// The last act: the socket goes first, so that nobody comes to a keeper that is leaving.
     fn farewell(&mut self) {
         self.home.unlink_socket();
+        self.drop_ahead();
         self.cgroups.close();
         if let Some((client, request)) = self.leaving.as_ref().and_then(|leaving| leaving.asked) {
             self.answer(client, request, Ok((serde_json::Value::Bool(true), Vec::new())));

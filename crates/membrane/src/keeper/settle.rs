@@ -126,6 +126,7 @@ impl Server {
         self.listen_again(now);
         self.retry_logs(now);
         self.read_on(now);
+        self.make_ahead(Instant::now());
         self.note_idle(now);
     }
 
@@ -249,7 +250,7 @@ impl Server {
             log.finish(true, now(), &mut self.scratch);
             log.retry(now());
         }
-        let held = replica.held.take();
+        let (held, mounts) = (replica.held.take(), replica.mounts.take());
         replica.oom = held.as_ref().and_then(|held| held.oom(replica.exit));
         replica.pipes = [None, None];
         replica.ended = true;
@@ -260,9 +261,11 @@ impl Server {
             self.announce(&Message { event: Some(event), ..Message::default() });
         }
         // Nobody waits for this.
+        drop(mounts);
         if let Some(held) = held.filter(|held| !held.group.remove()) {
             self.remnants.push((Remnant::Group(held), Instant::now()));
         }
+        self.plan_ahead();
     }
 
     /// When every workload has ended, whatever else is below the keeper goes as well.

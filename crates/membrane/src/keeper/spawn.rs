@@ -38,10 +38,8 @@ impl Server {
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
         let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)))?;
-        let held = self.hold(&args)?;
-        let doors = held.as_ref().map(|held| held.group.doors()).transpose().map_err(|e| failed("", &e))?;
+        let (held, doors) = self.hold(&args)?;
         let group = doors.as_ref().and_then(|doors| doors.into.as_ref()).map(AsFd::as_fd);
-        self.reach(&args, group)?;
         let joins: Vec<_> = doors.iter().flat_map(|doors| &doors.tasks).map(AsFd::as_fd).collect();
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
@@ -81,6 +79,7 @@ impl Server {
             failed(&format!("its log in {} can't be written: ", args.logs.display()), &error)
         })?;
         let replica = Replica {
+            mounts: host.and_then(|host| mounts(host.as_raw_nonzero().get())),
             id: args.id,
             pid: pid.as_raw_nonzero().get(),
             started_at: now(),
@@ -141,6 +140,11 @@ fn open_files(args: &SpawnArgs) -> Result<u32, Failure> {
         return Err(refused(text));
     }
     Ok(asked)
+}
+
+/// The mounts of a room, by its process 1.
+pub(super) fn mounts(host: i32) -> Option<OwnedFd> {
+    std::fs::File::open(format!("/proc/{host}/ns/mnt")).ok().map(OwnedFd::from)
 }
 
 /// What was started is not to be.

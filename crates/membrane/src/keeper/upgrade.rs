@@ -27,6 +27,7 @@ use super::pace::Pace;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
 use super::settle::kill_from;
+use super::spawn::mounts;
 use super::{detach, prepare};
 use crate::cgroup::Cgroups;
 use crate::exit::{Exit, OutOfMemory};
@@ -194,6 +195,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         server.busy.insert(key);
     }
     let replica = Replica {
+        mounts: saved.host.and_then(mounts),
         tree: Tree::new(saved.pid, saved.host, marker::entry(&server.unique, &saved.id)),
         id: saved.id,
         pid: saved.pid,
@@ -218,6 +220,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
 impl Server {
     /// Becomes `program`. Returns only when that failed, and nothing has changed then.
     pub fn upgrade(&mut self, program: &Path, asked: (u32, u64)) -> io::Error {
+        self.drop_ahead();
         match self.save(asked).and_then(|state| self.execute(program, &state)) {
             Ok(never) => match never {},
             Err(error) => error,

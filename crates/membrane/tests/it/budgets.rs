@@ -8,6 +8,8 @@ use membrane::{Exit, Hold, KeeperEvent, Limits, LogLimits, OutOfMemory, Program,
 use crate::support::{Client, HARNESS, Nest, await_end, kill_dash_nine, process_exists, read_pid, watch_end};
 
 const MIB: u64 = 1 << 20;
+/// What the group of the first workload is called.
+const FIRST: &str = "replica-1";
 
 /// Whether the kernel holds nothing of what is asked for here: said loudly, for then nothing is tested.
 #[expect(clippy::print_stdout, reason = "a test that was skipped is to be seen")]
@@ -48,14 +50,16 @@ async fn a_workload_over_its_memory_goes_as_a_whole_and_is_told_of() {
         return client.end().await;
     }
     let (mut ask, mut answer, pid) = neighbour(&nest, &client).await;
-    client.keeper.spawn(greedy(&nest, "hog", memory(64), &["memory", "512"])).await.unwrap();
+    let hog = client.keeper.spawn(greedy(&nest, "hog", memory(64), &["memory", "512"])).await.unwrap();
     assert_eq!(client.oom_of("hog").await, OutOfMemory { limit: Some(64 * MIB) });
     let (_again, processes) = nest.attach().await;
-    let hog = processes.iter().find(|process| process.id == "hog").unwrap();
-    assert_eq!(hog.oom, Some(OutOfMemory { limit: Some(64 * MIB) }));
+    let ended = processes.iter().find(|process| process.id == "hog").unwrap();
+    assert_eq!(ended.oom, Some(OutOfMemory { limit: Some(64 * MIB) }));
     client.keeper.forget("hog").await.unwrap();
-    for group in nest.groups() {
-        assert!(!group.join("hog").exists());
+    if let Some(group) = hog.group {
+        for folder in nest.groups() {
+            assert!(!folder.join(group.path.file_name().unwrap()).exists());
+        }
     }
     ask.tell("there?");
     assert_eq!(answer.line().await, "there?");
@@ -261,7 +265,7 @@ async fn an_upgraded_keeper_holds_what_the_one_before_held() {
     assert_eq!(nest.groups(), groups);
     go.tell("go");
     assert_eq!(client.oom_of("hog").await, OutOfMemory { limit: Some(64 * MIB) });
-    assert!(groups.iter().all(|group| group.exists() && !group.join("hog").exists()));
+    assert!(groups.iter().all(|group| group.exists() && !group.join(FIRST).exists()));
     client.end().await;
 }
 
@@ -276,12 +280,12 @@ async fn a_killed_keepers_groups_are_its_successors_to_empty() {
     let pid = client.keeper.spawn(greedy(&nest, "left", limits, &["bomb", "3000"])).await.unwrap().pid;
     let end = watch_end(pid).unwrap();
     let groups = nest.groups();
-    assert!(groups.iter().all(|group| group.join("left").exists()));
+    assert!(groups.iter().all(|group| group.join(FIRST).exists()));
     kill_dash_nine(client.keeper.pid());
     let (mut second, processes) = nest.attach().await;
     assert!(processes.is_empty());
     await_end(&end);
-    assert!(groups.iter().all(|group| group.exists() && !group.join("left").exists()));
+    assert!(groups.iter().all(|group| group.exists() && !group.join(FIRST).exists()));
     second.keeper.spawn(Spawn { limits: Some(limits), ..nest.shell("left", "exit 3") }).await.unwrap();
     assert!(matches!(second.event().await, KeeperEvent::Exited { exit: Exit::Code(3), oom: None, .. }));
     second.end().await;

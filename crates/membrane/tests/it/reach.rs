@@ -13,7 +13,7 @@ use crate::skin::{self, confined};
 use crate::support::{HARNESS, Nest};
 
 /// The sockets that are reached for.
-struct Outside {
+pub struct Outside {
     tcp: u16,
     udp: u16,
     other_tcp: u16,
@@ -24,7 +24,7 @@ struct Outside {
 }
 
 impl Outside {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut others = Vec::new();
         let [tcp, other_tcp] = [(); 2].map(|()| {
             let first = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -76,13 +76,13 @@ impl Outside {
 }
 
 /// What came of each attempt, as it was said.
-fn read(said: &str) -> BTreeMap<String, String> {
+pub fn read(said: &str) -> BTreeMap<String, String> {
     assert!(said.ends_with("all were made\n"), "{said}");
     let lines = said.lines().filter_map(|line| line.rsplit_once(": "));
     lines.map(|(what, came)| (what.to_owned(), came.to_owned())).collect()
 }
 
-fn done<'a>(made: &'a BTreeMap<String, String>, group: &str) -> Vec<&'a str> {
+pub fn done<'a>(made: &'a BTreeMap<String, String>, group: &str) -> Vec<&'a str> {
     let done = made.iter().filter(|(what, came)| what.starts_with(group) && *came == "done");
     done.map(|(what, _)| what.as_str()).collect()
 }
@@ -186,7 +186,7 @@ async fn refusals_are_told_and_counted_though_whoever_attached_is_gone() {
 }
 
 /// A workload in its skin that makes the attempts.
-fn enclosed(nest: &Nest, id: &str, outside: &Outside) -> Spawn {
+pub fn enclosed(nest: &Nest, id: &str, outside: &Outside) -> Spawn {
     let args = outside.args();
     let spawn = confined(nest, id, &args.iter().map(String::as_str).collect::<Vec<_>>());
     let skin = spawn.skin.unwrap();
