@@ -86,6 +86,7 @@ pub(super) enum Call {
     ProcessName = 16,
     PacketBytes = 26,
     LocalStorage = 81,
+    FullSocket = 95,
     KernelBytes = 113,
     KernelText = 115,
     AncestorGroup = 123,

@@ -4,7 +4,7 @@
 //! socket() ─▶ socket     TCP and UDP, nothing else that has packets (raw, MPTCP, SCTP, ping …)
 //! bind()   ─▶ address    its own ports, or any that is free
 //! connect(), sendto() ─▶ address    what its reach lists, else EPERM
-//! a packet leaves    ─▶ packet     the same once more: whatever way there is around the calls
+//! a packet leaves    ─▶ packet     the same once more, unless its TCP connection stands: whatever way there is around the calls
 //! a packet arrives   ─▶ packet     new connections to its own ports; datagrams from whom it may send to
 //! ```
 //! They look at the group that a *socket* was made in. IPv4 addresses are compared as `::ffff:a.b.c.d`, so that it makes
@@ -54,16 +54,31 @@ pub(super) const fn at(field: i16) -> i16 {
 impl<'a> Gate<'a> {
     /// Finds rules and counters, and empties the record.
     pub fn new(maps: &'a Maps) -> Self {
+        let mut gate = Self::counting(maps);
+        gate.prepare();
+        gate
+    }
+
+    /// Finds the counters alone.
+    pub fn counting(maps: &'a Maps) -> Self {
         let mut asm = Asm::default();
         asm.set(Reg::R6, Reg::R1);
-        for (map, to) in [(&maps.rules, Reg::R7), (&maps.counts, Reg::R8)] {
-            asm.map(Reg::R1, map).set(Reg::R2, 0).call(Call::LocalStorage).set(to, Reg::R0);
-        }
-        for field in (0..record::SIZE).step_by(8) {
-            asm.store(Size::U64, Reg::R10, at(field), 0);
-        }
         let allow = asm.label();
-        Self { asm, maps, allow }
+        let mut gate = Self { asm, maps, allow };
+        gate.storage(&maps.counts, Reg::R8);
+        gate
+    }
+
+    /// Finds the rules, and empties the record.
+    pub fn prepare(&mut self) {
+        self.storage(&self.maps.rules, Reg::R7);
+        for field in (0..record::SIZE).step_by(8) {
+            self.asm.store(Size::U64, Reg::R10, at(field), 0);
+        }
+    }
+
+    fn storage(&mut self, map: &Map, to: Reg) {
+        self.asm.map(Reg::R1, map).set(Reg::R2, 0).call(Call::LocalStorage).set(to, Reg::R0);
     }
 
     /// `R1` becomes one more.

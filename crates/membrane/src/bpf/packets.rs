@@ -36,9 +36,11 @@ pub(super) fn passing(maps: &Maps, name: &'static CStr, direction: Direction) ->
         Direction::In => (Counter::BytesIn, Counter::PacketsIn),
         Direction::Out => (Counter::BytesOut, Counter::PacketsOut),
     };
-    let mut gate = Gate::new(maps);
+    let mut gate = Gate::counting(maps);
     gate.asm.load(Size::U32, Reg::R1, Reg::R6, LENGTH).count(Reg::R8, bytes.at(), Reg::R1);
     gate.count(packets);
+    established(&mut gate);
+    gate.prepare();
     gate.open();
     let (transport, six, refused) = (gate.asm.label(), gate.asm.label(), gate.asm.label());
     gate.asm
@@ -55,6 +57,23 @@ pub(super) fn passing(maps: &Maps, name: &'static CStr, direction: Direction) ->
     let kind = if direction == Direction::In { Kind::RefusedIn } else { Kind::RefusedOut };
     gate.refuse(kind, false);
     gate.finish(name)
+}
+
+/// Lets what belongs to a TCP connection pass that stands: only what begins one is asked for, and that has passed.
+fn established(gate: &mut Gate<'_>) {
+    const SOCKET: i16 = 168;
+    // `struct bpf_sock`, and `enum` of the states of TCP. A raw socket may have the same protocol and state.
+    const FIELDS: [(i16, i32); 3] = [(72, 1), (12, TCP as i32), (8, libc::SOCK_STREAM)];
+    let other = gate.asm.label();
+    gate.asm
+        .load(Size::U64, Reg::R1, Reg::R6, SOCKET)
+        .go_if(Reg::R1, If::Equal, 0, other)
+        .call(Call::FullSocket)
+        .go_if(Reg::R0, If::Equal, 0, other);
+    for (field, value) in FIELDS {
+        gate.asm.load(Size::U32, Reg::R1, Reg::R0, field).go_if(Reg::R1, If::NotEqual, value, other);
+    }
+    gate.asm.go(gate.allow).here(other);
 }
 
 /// Whoever is at the other end, the protocol, and in `R9` where the transport's header begins.
