@@ -18,8 +18,18 @@ use super::{Lack, Skin};
 pub(super) struct Rules {
     /// In the kernel, with those for ports.
     pub set: OwnedFd,
-    /// To be added by the child, in the tree that it lives in: a path, and what may be done below it.
-    pub paths: Vec<(CString, u64)>,
+    /// To be added by the child, in the tree that it lives in.
+    pub paths: Vec<Rule>,
+}
+
+/// A path, and what may be done there.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub path: CString,
+    /// Below it, if it is a folder.
+    pub below: u64,
+    /// With it, if it is a file.
+    pub file: u64,
 }
 
 /// The rules, for a kernel with this version. What an older one doesn't know, the room keeps.
@@ -53,16 +63,18 @@ pub(super) fn rules(skin: &Skin, version: i32, room: bool, given: bool) -> Resul
     Ok(Rules { set, paths: paths(skin, abi, room, given)? })
 }
 
-fn paths(skin: &Skin, abi: ABI, room: bool, given: bool) -> Result<Vec<(CString, u64)>, Lack> {
+fn paths(skin: &Skin, abi: ABI, room: bool, given: bool) -> Result<Vec<Rule>, Lack> {
     let all = AccessFs::from_all(abi);
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
     let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
     let mut rules = Vec::new();
     let mut open = |paths: &[PathBuf], may: BitFlags<AccessFs>| -> Result<(), Lack> {
         for path in paths {
-            let kind = path.metadata().map_err(|source| Lack::Path { path: path.clone(), source })?;
-            let may = if kind.is_dir() { may } else { may & AccessFs::from_file(abi) };
-            rules.push((text(path)?, (may & all).bits()));
+            if !room {
+                // Else that was seen when it was laid out.
+                path.metadata().map_err(|source| Lack::Path { path: path.clone(), source })?;
+            }
+            rules.push(rule(path, may & all, abi)?);
         }
         Ok(())
     };
@@ -71,16 +83,21 @@ fn paths(skin: &Skin, abi: ABI, room: bool, given: bool) -> Result<Vec<(CString,
     open(&skin.write, change)?;
     open(&skin.own, change)?;
     if given {
-        rules.push((text(Path::new(RUN))?, look.bits()));
+        rules.push(rule(Path::new(RUN), look, abi)?);
     }
     if room {
         // What the room has of its own; and names, for there are none in it that it mustn't know.
-        rules.push((text(Path::new("/"))?, BitFlags::from(AccessFs::ReadDir).bits()));
-        rules.push((text(Path::new(TMP))?, change.bits()));
-        rules.push((text(Path::new("/etc/passwd"))?, BitFlags::from(AccessFs::ReadFile).bits()));
-        rules.push((text(Path::new("/etc/group"))?, BitFlags::from(AccessFs::ReadFile).bits()));
+        rules.push(rule(Path::new("/"), AccessFs::ReadDir.into(), abi)?);
+        rules.push(rule(Path::new(TMP), change, abi)?);
+        rules.push(rule(Path::new("/etc/passwd"), look, abi)?);
+        rules.push(rule(Path::new("/etc/group"), look, abi)?);
     }
     Ok(rules)
+}
+
+fn rule(path: &Path, may: BitFlags<AccessFs>, abi: ABI) -> Result<Rule, Lack> {
+    let file = may & AccessFs::from_file(abi);
+    Ok(Rule { path: text(path)?, below: may.bits(), file: file.bits() })
 }
 
 fn text(path: &Path) -> Result<CString, Lack> {

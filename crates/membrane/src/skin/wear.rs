@@ -94,17 +94,25 @@ impl Grown {
     /// Adds the rules for paths, as they lead from here.
     unsafe fn open(&self, set: c_int) -> bool {
         let flags = libc::O_PATH | libc::O_CLOEXEC;
-        self.rules.iter().flat_map(|rules| &rules.paths).all(|(path, allowed)| {
+        self.rules.iter().flat_map(|rules| &rules.paths).all(|rule| {
             // SAFETY: as in `wear`.
             unsafe {
-                let parent = libc::open(path.as_ptr(), flags);
-                let beneath = Beneath { allowed: *allowed, parent };
-                let rule = &raw const beneath;
-                let added = libc::syscall(libc::SYS_landlock_add_rule, set, PATH_BENEATH, rule, 0) == 0;
+                let parent = libc::open(rule.path.as_ptr(), flags);
+                let add = |allowed| {
+                    let beneath = Beneath { allowed, parent };
+                    let beneath = &raw const beneath;
+                    libc::syscall(libc::SYS_landlock_add_rule, set, PATH_BENEATH, beneath, 0) == 0
+                };
+                // What is for folders alone isn't taken for a file.
+                let added = parent >= 0
+                    && (add(rule.below)
+                        || rule.file != rule.below
+                            && *libc::__errno_location() == libc::EINVAL
+                            && add(rule.file));
                 if added {
                     libc::close(parent);
                 }
-                parent >= 0 && added
+                added
             }
         })
     }

@@ -162,6 +162,8 @@ async fn an_upgrade_loses_nothing() {
     let sockets: Vec<OwnedFd> = third.keeper.sockets("edge").await.unwrap();
     let kept = TcpListener::from(sockets.into_iter().next().unwrap());
     assert_eq!(kept.local_addr().unwrap(), listener.local_addr().unwrap());
+    // An answer more, so that what was sent with the last one is closed.
+    third.keeper.usages("").await.unwrap();
     // no descriptor was lost or doubled on the way
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
     let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
