@@ -53,7 +53,7 @@ fn keeper_frame() {
         ("version-2", Err("version 2")),
         ("reserved", Err("reserved")),
         ("too-long", Err("1048577 bytes")),
-        ("too-many-descriptors", Err("65 descriptors")),
+        ("too-many-descriptors", Err("129 descriptors")),
         ("descriptor-missing", Err("announced 1 descriptors and came with 0")),
     ];
     for (name, bytes, expected) in corpus("keeper_frame", &cases) {

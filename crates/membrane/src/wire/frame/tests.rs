@@ -22,7 +22,7 @@ fn refuses_what_breaks_a_limit() {
     let cases: [(&[u8], FrameError); 5] = [
         (&[2, 0, 0, 0, 0, 0, 0, 0], FrameError::Version(2)),
         (&[1, 0, 1, 0, 0, 0, 0, 0], FrameError::Reserved),
-        (&[1, 65, 0, 0, 0, 0, 0, 0], FrameError::TooManyFds(65)),
+        (&[1, 129, 0, 0, 0, 0, 0, 0], FrameError::TooManyFds(129)),
         (&[1, 0, 0, 0, 0, 0x10, 0, 1], FrameError::TooLong(0x10_0001)),
         (&[1, 1, 0, 0, 0, 0, 0, 0], FrameError::MissingFds { announced: 1, came: 0 }),
     ];
@@ -33,7 +33,7 @@ fn refuses_what_breaks_a_limit() {
     }
     let mut out = Vec::new();
     assert_eq!(encode(&vec![0; MAX_PAYLOAD + 1], 0, &mut out), Err(FrameError::TooLong(0x10_0001)));
-    assert_eq!(encode(b"", 65, &mut out), Err(FrameError::TooManyFds(65)));
+    assert_eq!(encode(b"", 129, &mut out), Err(FrameError::TooManyFds(129)));
     assert!(out.is_empty());
 }
 
