@@ -4,13 +4,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll::{self, EventFlags};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::client::Answer;
 use super::detach;
 use super::replica::{Key, Replica};
 use super::server::{Server, Source};
-use crate::cgroup::{Doors, Group, Limits, Used};
+use crate::cgroup::{self, Doors, Group, Limits, Used};
 use crate::exit::{Exit, OutOfMemory};
 use crate::wire::{Failure, FailureKind, SpawnArgs};
 
@@ -58,6 +59,13 @@ impl Held {
         // what came between the two keepers
         held.starved = saved.starved || held.group.oom().is_some_and(|oom| oom.kills > 0);
         held
+    }
+
+    /// Its first process has begun: what that starts from here on goes first as well, if this is to.
+    pub fn begin(&self, pid: Pid) {
+        if self.limits.first {
+            cgroup::hurry(pid.as_raw_nonzero().get());
+        }
     }
 
     /// Whether its end, which was this one, was for lack of memory.

@@ -14,7 +14,6 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::pace::Pace;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
-use crate::cgroup;
 use crate::launch::{Failed, Launch, Program, Started, Step, most_files};
 use crate::log::LogWriter;
 use crate::marker;
@@ -66,13 +65,9 @@ impl Server {
         self.watch_pipe(stdout.as_fd(), key, 0).map_err(|e| failed("", &e))?;
         self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
         self.watch_memory(key, held.as_ref()).map_err(|e| failed("", &e))?;
-        let started = launch.start();
+        let started = launch.start().inspect(|started| held.iter().for_each(|held| held.begin(started.pid)));
         let Started { pid, host } =
             started.map_err(|Failed { step, error }| failed(&explain(&step, &error, &args), &error))?;
-        if held.as_ref().is_some_and(|held| held.limits.first) {
-            // It has just begun: what it starts from here on has the same.
-            cgroup::hurry(pid.as_raw_nonzero().get());
-        }
         // Only now, since making a file may take longer than starting a process: the two go on side by side.
         let log = LogWriter::open(&args.logs, args.limits, None).map_err(|error| {
             end(pid, host);
