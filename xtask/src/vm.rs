@@ -50,6 +50,9 @@ pub struct Args {
     /// A file or folder of this machine to have there as well, at the same path; a program comes with its libraries
     #[arg(long, value_name = "PATH")]
     with: Vec<PathBuf>,
+    /// Run the tests as an ordinary user, who has no cgroup
+    #[arg(long)]
+    bare: bool,
     /// The machine's memory in MiB
     #[arg(long, default_value_t = 2048)]
     memory: u32,
@@ -161,7 +164,7 @@ fn initramfs(busybox: &Path, built: &Built, args: &Args) -> Result<Vec<u8>> {
             archive.file(&library, &library)?;
         }
     }
-    archive.text("/init", 0o755, &init(built, &args.args)?)?;
+    archive.text("/init", 0o755, &init(built, args)?)?;
     Ok(archive.end())
 }
 
@@ -175,11 +178,13 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The first process.
-fn init(built: &Built, args: &[String]) -> Result<String> {
+fn init(built: &Built, args: &Args) -> Result<String> {
     let quoted = |path: &Path| -> Result<String> {
         Ok(quote(path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))?))
     };
-    let words: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
+    let words: Vec<String> = args.args.iter().map(|arg| quote(arg)).collect();
+    let tests = format!("{} {}", quoted(&built.tests)?, words.join(" "));
+    let tests = if args.bare { format!("su -s /bin/sh -c {} nobody", quote(&tests)) } else { tests };
     Ok(format!(
         "#!/bin/busybox sh
 /bin/busybox --install -s /bin 2> /dev/null
@@ -198,13 +203,11 @@ for at in /tmp /run /dev/shm; do mount -t tmpfs -o mode=1777 tmpfs $at; done
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 ip link set lo up
 cd {}
-{} {} < /dev/null
+{tests} < /dev/null
 echo \"{ENDED}$?\"
 poweroff -f
 ",
         quoted(&built.cwd)?,
-        quoted(&built.tests)?,
-        words.join(" "),
     ))
 }
 

@@ -126,7 +126,7 @@ fn data(into: &Path, confinement: &Confinement, manifest: &Manifest) -> std::io:
 fn possible(confinement: &Confinement, layers: &Layers, reach: &[Reach]) -> Result<(), String> {
     let Confinement::Profile(profile) = confinement else { return Ok(()) };
     let exact = reach.iter().find(|place| place.address.is_some() || place.transport == Transport::Udp);
-    if let (Some(place), Err(why)) = (exact, &layers.reach) {
+    if let (Some(place), Err(why)) = (exact, layers.exact(profile.kept.by)) {
         return Err(format!(
             "this node can't let it reach {place} alone, for it knows no more of a place than tcp:PORT: {why}"
         ));

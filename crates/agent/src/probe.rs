@@ -3,7 +3,7 @@
 //! `http` is `GET path` over HTTP/1.1 and counts with status 200 only. A workload that speaks `h2c` and not
 //! `http` is well when it answers an HTTP/2 preface with its SETTINGS: gRPC servers have no path to ask.
 //! `tcp` is a connection. An answer counts only when the port is the replica's own: the first time, the
-//! listening socket must belong to its process or a child of it, where `/proc` lets us see that.
+//! listening socket must belong to its process, its relay or a child of either, where `/proc` lets us see that.
 
 mod owner;
 
@@ -37,7 +37,8 @@ const H2_SETTINGS: u8 = 4;
 pub(crate) struct Target {
     pub check: Check,
     pub port: u16,
-    pub pid: u32,
+    /// Who listens there: its main process, or the relay of its network.
+    pub listener: u32,
 }
 
 /// Asks until the answer is good, for at most `within`; says why it never was.
@@ -139,8 +140,9 @@ async fn h2c(mut stream: TcpStream) -> io::Result<()> {
 impl Target {
     /// Whether the port is this process's or one of its children's; where that can't be seen, it is.
     async fn is_the_listener(&self) -> bool {
-        let (pid, port) = (self.pid, self.port);
-        tokio::task::spawn_blocking(move || owner::listens(pid, port)).await.ok().flatten() != Some(false)
+        let (listener, port) = (self.listener, self.port);
+        tokio::task::spawn_blocking(move || owner::listens(listener, port)).await.ok().flatten()
+            != Some(false)
     }
 }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use membrane::By;
+use membrane::{By, Layers};
 use serde::Deserialize;
 
 pub(crate) use reach::{Place, environment, skin};
@@ -212,6 +212,11 @@ impl Confinement {
             Self::Unconfined => true,
             Self::Profile(profile) => profile.runs(program),
         }
+    }
+
+    /// Whether a machine with these layers knows more of a place that it may reach than TCP and a port.
+    pub(crate) fn is_exact(&self, layers: &Layers) -> bool {
+        matches!(self, Self::Profile(profile) if layers.exact(profile.kept.by).is_ok())
     }
 }
 

@@ -66,6 +66,8 @@ struct Connection {
 struct Held {
     prepared: Option<Box<Prepared>>,
     port: Option<u16>,
+    /// The relay of its network.
+    relay: Option<u32>,
 }
 
 /// What a refusal may be based on.
@@ -198,7 +200,7 @@ impl Shell {
                     None => break None,
                 },
                 event = self.keeper_events.next(), if self.keeper_retry.is_none() => match event {
-                    Some(KeeperEvent::Exited { id, exit, oom }) => self.exited(&id, exit, oom),
+                    Some(KeeperEvent::Exited { id, exit, oom, cut }) => self.exited(&id, exit, oom, cut),
                     Some(KeeperEvent::Lost) | None => self.attach_again().await,
                 },
                 Some(report) = self.reports.recv() => self.report(report).await,
@@ -241,6 +243,7 @@ impl Shell {
             Report::Written(app, safe) => self.books.settle(&app, safe),
             Report::Spawned(id, process, port, by) if by == self.keeper.borrow().number => {
                 self.has_started(&id);
+                self.held.entry(id.clone()).or_default().relay = process.relay;
                 self.tell(Input::Spawned { id, pid: process.pid, port }).await;
             }
             Report::Spawned(id, ..) => {

@@ -112,6 +112,8 @@ pub enum KeeperEvent {
         exit: Exit,
         /// Whether that was for lack of memory.
         oom: Option<OutOfMemory>,
+        /// Whether it was ended because the relay of its network had.
+        cut: bool,
     },
     /// The connection is gone: the keeper was killed, or told to end. The last event.
     Lost,

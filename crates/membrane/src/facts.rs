@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::Layers;
 use crate::cgroup::{Budgets, Cgroups, Hold, Version};
 use crate::home;
+use crate::{By, Layers};
 
 /// What is given here, each with the reason where it isn't.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ impl Facts {
     /// on. What isn't given has none.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
-        let Layers { room, user, landlock, reach } = &self.layers;
+        let Layers { room, user, landlock, .. } = &self.layers;
         let Budgets { cpu, memory, pids, io, .. } = &self.budgets;
         let yes = |given: &Result<(), String>| given.is_ok().then(|| "yes".to_owned());
         let by = |hold: &Hold| match hold {
@@ -42,11 +42,13 @@ impl Facts {
             Hold::By(Version::V2) => Some("v2".to_owned()),
             Hold::Not(_) => None,
         };
+        let by_what = if self.layers.reach.is_ok() { "ebpf" } else { "network" };
         let all = [
             ("room", yes(room)),
             ("user", yes(user)),
             ("landlock", landlock.as_ref().ok().map(ToString::to_string)),
-            ("reach", yes(reach)),
+            ("reach", yes(&self.layers.exact(By::Any))),
+            ("reach-by", self.layers.exact(By::Any).ok().map(|()| by_what.to_owned())),
             ("cpu", by(cpu)),
             ("memory", by(memory)),
             ("pids", by(pids)),

@@ -14,6 +14,7 @@
 //! | `ahead` | the group of the next one |
 //! | `pace` | how fast its output is read |
 //! | `settle` | reaping, deadlines, trees that must end |
+//! | `reach`, `relayed` | what one reaches: by programs at its group, or by a relay |
 //! | `client`, `calls` | connections, and what is asked over them |
 //! | `upgrade` | becoming a newer program without losing anything |
 
@@ -24,6 +25,7 @@ mod client;
 mod detach;
 mod pace;
 mod reach;
+mod relayed;
 mod renew;
 mod replica;
 mod server;
@@ -41,7 +43,7 @@ use rustix::process::{Pid, PidfdFlags, Resource, Rlimit};
 
 use crate::cgroup::Cgroups;
 use crate::home::Home;
-use crate::{strays, wire};
+use crate::{relay, strays, wire};
 use server::Server;
 pub(crate) use upgrade::{CHECK, CHECKED};
 
@@ -58,6 +60,9 @@ const SIGNALLED_GRACE: Duration = Duration::from_secs(10);
 /// `keeper.log` in the folder.
 #[must_use]
 pub fn keeper_main(dir: &Path) -> ExitCode {
+    if relay::is_relay() {
+        return relay::main();
+    }
     if upgrade::is_check() {
         detach::say_out(upgrade::CHECKED);
         return ExitCode::SUCCESS;

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions};
 
 use crate::clone::Birth;
-use crate::skin::{Grown, Host};
+use crate::relay::Relay;
+use crate::skin::{Grown, Host, Room};
 
 /// How many descriptors a workload may open that says nothing, unless there are fewer to give: more than a server needs,
 /// less than what makes programs that walk all of them slow.
@@ -59,12 +60,14 @@ pub(crate) struct Launch<'a> {
     pub open_files: u32,
 }
 
-/// What was started: two children of the caller.
+/// What was started: up to three children of the caller.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub pid: Pid,
     /// Process 1 of its room.
     pub host: Option<Pid>,
+    /// The relay of its room's network.
+    pub relay: Option<Pid>,
 }
 
 /// What a child was doing when it failed.
@@ -76,6 +79,8 @@ pub(crate) enum Step {
     Prepare,
     /// The room; what of it.
     Room(String),
+    /// The relay of its network.
+    Relay,
     /// The working directory.
     Enter,
     /// What confines it.
@@ -155,12 +160,13 @@ impl Launch<'_> {
         match self.skin.and_then(|skin| skin.room.as_ref()) {
             None => {
                 let pid = self.child(&plan, child)?;
-                self.outcome(&plan, pid).map(|()| Started { pid, host: None })
+                self.outcome(&plan, pid).map(|()| Started { pid, host: None, relay: None })
             }
             Some(room) => {
                 let step = || Step::Room("make its namespaces".to_owned());
                 let host =
                     room.open(&self.envp, self.group).map_err(|error| Failed { step: step(), error })?;
+                let relay = self.relay(room, &host).map_err(|error| Failed { step: Step::Relay, error })?;
                 plan.host = host.fd();
                 plan.namespaces = room.namespaces();
                 let stage = self.child(&plan, stage)?;
@@ -170,9 +176,14 @@ impl Launch<'_> {
                 self.outcome(&plan, pid.unwrap_or(stage))?;
                 let pid =
                     pid.ok_or_else(|| Failed { step: Step::Clone, error: io::Error::other("it is gone") })?;
-                Ok(Started { pid, host: host.keep() })
+                Ok(Started { pid, host: host.keep(), relay: relay.and_then(Relay::keep) })
             }
         }
+    }
+
+    fn relay(&self, room: &Room, host: &Host) -> io::Result<Option<Relay>> {
+        let order = room.relay(host)?;
+        order.map(|order| Relay::start(&order, self)).transpose()
     }
 
     fn child(&self, plan: &Plan, entry: unsafe extern "C" fn(*mut c_void) -> !) -> Result<Pid, Failed> {

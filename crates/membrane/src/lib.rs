@@ -29,6 +29,7 @@ mod log;
 mod marker;
 mod procfs;
 mod reactor;
+mod relay;
 mod signals;
 mod skin;
 mod strays;

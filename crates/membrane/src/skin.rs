@@ -47,8 +47,8 @@ pub struct Skin {
     /// in it. `connect` and `listen` name nothing then.
     #[serde(default)]
     pub offline: bool,
-    /// Where exactly it may reach, addresses and UDP included. It takes [`Layers::reach`] and a group, and is refused
-    /// without.
+    /// Where exactly it may reach, addresses and UDP included. It takes [`Layers::reach`] and a group, or
+    /// [`Layers::network`], and is refused without.
     #[serde(default)]
     pub reach: Option<Reach>,
     /// What it finds its machine to be called, where it has a room.
@@ -97,13 +97,13 @@ pub(crate) enum Lack {
 
 impl Skin {
     /// Whether Landlock keeps it to its TCP ports: not where programs at its group do, which know more, and tell what they
-    /// refuse; Landlock would refuse first, and say nothing.
+    /// refuse; Landlock would refuse first, and say nothing. Nor where a network of its own does.
     fn ports_by_landlock(&self) -> bool {
         !self.offline && (self.reach.is_none() || self.by != By::Any)
     }
 
-    /// Lays it out for a child to put on.
-    pub(crate) fn grow(&self, bound: Vec<Bound>, means: &Means) -> Result<Grown, Lack> {
+    /// Lays it out for a child to put on. `network`: by a network of its own it is kept to its reach.
+    pub(crate) fn grow(&self, bound: Vec<Bound>, means: &Means, network: bool) -> Result<Grown, Lack> {
         let (room, landlock) = means.choose(self)?;
         let room = room.filter(|_| self.by != By::Landlock);
         if room.is_none() && !bound.is_empty() {
@@ -111,7 +111,8 @@ impl Skin {
             return Err(Lack::Machine(why.to_owned()));
         }
         let given = !bound.is_empty();
-        let room = room.map(|means| Room::plan(self, bound, means)).transpose()?;
+        let reach = self.reach.as_ref().filter(|_| network);
+        let room = room.map(|means| Room::plan(self, bound, means, reach)).transpose()?;
         let rules = landlock.map(|version| files::rules(self, version, room.is_some(), given)).transpose()?;
         Ok(Grown::new(rules, calls::filter(self).map_err(Lack::Refused)?, room))
     }

@@ -33,8 +33,10 @@ pub(crate) const CONFINE: &str = "enclose";
 /// `spawn` with limits, and maybe a skin: likewise, a keeper that knows of no limits refuses it.
 pub(crate) const LIMIT: &str = "limit";
 
-/// `limit` with a reach: likewise.
-pub(crate) const REACH: &str = "reach";
+/// `limit` with a reach: likewise. By whatever can keep it to that, which an older keeper knows but one kind of.
+pub(crate) const REACH: &str = "keep-in-reach";
+/// The same of older clients.
+const REACH_BEFORE: &str = "reach";
 
 /// What all workloads use whose ids begin so, at once.
 pub(crate) const USAGES: &str = "usages";
@@ -98,6 +100,8 @@ pub(crate) enum Event {
         exit: Exit,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         oom: Option<OutOfMemory>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
     },
     /// Something a newer keeper says.
     #[serde(other)]
@@ -131,7 +135,7 @@ impl Call {
             "attach" => Self::Attach,
             "spawn" => Self::Spawn(Box::new(serde_json::from_value(args)?)),
             CONFINE => Self::Spawn(Box::new(confined(serde_json::from_value(args)?)?)),
-            REACH => Self::Spawn(Box::new(reaching(serde_json::from_value(args)?)?)),
+            REACH | REACH_BEFORE => Self::Spawn(Box::new(reaching(serde_json::from_value(args)?)?)),
             LIMIT => Self::Spawn(Box::new(limited(serde_json::from_value(args)?)?)),
             "stop" => Self::Stop(serde_json::from_value(args)?),
             "kill" => Self::Kill(serde_json::from_value(args)?),
@@ -264,6 +268,12 @@ pub struct Process {
     /// Why the kernel ended it, when it did for lack of memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom: Option<OutOfMemory>,
+    /// Whether it was ended because the relay of its network had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// The relay of its network, while it has one: that is who listens at its port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<u32>,
     /// Its group in the v2 hierarchy, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupAt>,

@@ -120,7 +120,7 @@ impl Fixture {
 
 /// A machine that can confine anything.
 fn whole() -> Layers {
-    Layers { room: Ok(()), user: Ok(()), landlock: Ok(7), reach: Ok(()) }
+    Layers { room: Ok(()), user: Ok(()), landlock: Ok(7), reach: Ok(()), network: Ok(()) }
 }
 
 fn nothing_set() -> Opener {

@@ -19,7 +19,7 @@ fn server(answer: &'static [u8]) -> u16 {
 }
 
 fn target(port: u16, check: Check) -> Target {
-    Target { check, port, pid: std::process::id() }
+    Target { check, port, listener: std::process::id() }
 }
 
 fn http() -> Check {
@@ -81,7 +81,7 @@ async fn a_port_that_opens_late_is_found_soon() {
 async fn an_answer_of_another_process_does_not_count() {
     let port = server(b"HTTP/1.1 200 OK\r\n\r\n");
     let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    let foreign = Target { pid: other.id(), ..target(port, http()) };
+    let foreign = Target { listener: other.id(), ..target(port, http()) };
     let said = ready(&foreign, Duration::from_millis(100)).await;
     other.kill().unwrap();
     other.wait().unwrap();

@@ -114,7 +114,7 @@ fn network(profile: &Profile, layers: &Layers) -> Vec<String> {
         if layers.room.is_ok() && profile.kept.by != By::Landlock {
             all.push("PrivateNetwork=yes".to_owned());
         }
-        if layers.reach.is_ok() {
+        if layers.exact(profile.kept.by).is_ok() {
             all.push("IPAddressDeny=any".to_owned());
         }
         return all;
@@ -124,14 +124,17 @@ fn network(profile: &Profile, layers: &Layers) -> Vec<String> {
         "# TCP, and netlink for routes alone",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK",
     ]);
-    if layers.reach.is_ok() {
+    if layers.exact(profile.kept.by).is_ok() {
+        if layers.reach.is_err() {
+            all.extend(lines(&["# Of its own: a relay passes on what it may reach", "PrivateNetwork=yes"]));
+        }
         all.extend(lines(&[
             "# By port, too: the edge's and its own",
             "IPAddressDeny=any",
             "IPAddressAllow=localhost",
         ]));
     } else {
-        all.push("# By port alone: it takes eBPF to know addresses".to_owned());
+        all.push("# By port alone: it takes eBPF or a network of its own to know addresses".to_owned());
     }
     all
 }

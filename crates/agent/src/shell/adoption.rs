@@ -32,7 +32,7 @@ impl Shell {
             if let Some(port) = port {
                 self.deps.ports.keep(port);
             }
-            self.held.insert(id.clone(), Held { prepared: None, port });
+            self.held.insert(id.clone(), Held { prepared: None, port, relay: process.relay });
             if let Some(oom) = process.oom {
                 self.lacked_memory(&launch.app, launch.digest, oom);
             }
@@ -44,7 +44,7 @@ impl Shell {
                 launch,
                 pid: process.pid,
                 exit: process.exit.map(exit),
-                cause: process.oom.map(cause),
+                cause: cause(process.oom, process.cut),
                 last_line,
             });
         }

@@ -71,16 +71,20 @@ pub(super) const fn exit(exit: Exit) -> genome::Exit {
     }
 }
 
-/// A lack of memory, in words.
-pub(super) fn cause(oom: OutOfMemory) -> String {
-    match oom.limit {
-        Some(limit) => format!("killed: out of memory (limit {} MiB)", limit >> 20),
-        None => "killed: the machine is out of memory".to_owned(),
+/// A lack of memory, or of a network, in words.
+pub(super) fn cause(oom: Option<OutOfMemory>, cut: bool) -> Option<String> {
+    match oom {
+        Some(OutOfMemory { limit: Some(limit) }) => {
+            Some(format!("killed: out of memory (limit {} MiB)", limit >> 20))
+        }
+        Some(OutOfMemory { limit: None }) => Some("killed: the machine is out of memory".to_owned()),
+        None if cut => Some("killed: the relay of its network had ended".to_owned()),
+        None => None,
     }
 }
 
 impl Shell {
-    pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>) {
+    pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>, cut: bool) {
         let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
         let of = self.core.running().find(|(launch, ..)| launch.id == id);
         if let (Some(oom), Some((app, digest))) =
@@ -90,7 +94,7 @@ impl Shell {
         }
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {
-            let cause = oom.map(cause);
+            let cause = cause(oom, cut);
             Input::Exited { id, exit: Some(exit(how)), cause, last_line: last_line(logs).await }
         });
     }

@@ -128,7 +128,7 @@ impl Shell {
             port: launch.port,
             edge: &config.edge_url,
             reach: &wanted.release.reach,
-            exact: config.layers.reach.is_ok(),
+            exact: confinement.is_exact(&config.layers),
         };
         let skin = profile::skin(&confinement, &place);
         if confinement == Confinement::Unconfined {

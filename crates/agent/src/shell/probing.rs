@@ -10,7 +10,8 @@ use crate::probe::{self, Target};
 impl Shell {
     pub(super) fn probe(&mut self, launch: Launch, pid: u32, probe: Probe) {
         let Some(check) = launch.check.clone() else { return };
-        let target = Target { check, port: launch.port, pid };
+        let listener = self.held.get(&launch.id).and_then(|held| held.relay).unwrap_or(pid);
+        let target = Target { check, port: launch.port, listener };
         let logs = self.config.logs_dir.join(launch.id.replica.as_str());
         let id = launch.id.clone();
         let task = self.spawn_task(async move {

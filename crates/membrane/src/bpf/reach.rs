@@ -32,7 +32,7 @@ pub struct Reach {
 
 impl Reach {
     /// Whether the rules fit.
-    fn check(&self) -> Result<(), Lack> {
+    pub(crate) fn check(&self) -> Result<(), Lack> {
         let count = self.tcp.len() + self.udp.len() + self.listen.len();
         if count > MAX_RULES { Err(Lack::TooMany { count, most: MAX_RULES }) } else { Ok(()) }
     }

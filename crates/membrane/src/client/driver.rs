@@ -169,9 +169,9 @@ impl Connection {
     }
 
     fn hear(&mut self, message: Message, fds: Vec<OwnedFd>) {
-        if let Some(Event::Exited { id, exit, oom }) = message.event {
+        if let Some(Event::Exited { id, exit, oom, cut }) = message.event {
             // nobody may be listening for events
-            let _ = self.events.send(KeeperEvent::Exited { id, exit, oom });
+            let _ = self.events.send(KeeperEvent::Exited { id, exit, oom, cut });
         }
         let Some(mut waiting) = message.re.and_then(|id| self.waiting.remove(&id)) else { return };
         waiting.parts.push(message.ok);

@@ -7,11 +7,12 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Place;
 use super::client::Answer;
 use super::detach;
 use super::replica::{Key, Replica};
 use super::server::{Server, Source};
-use crate::cgroup::{self, Doors, Group, Limits, Used};
+use crate::cgroup::{self, Group, Limits, Used};
 use crate::exit::{Exit, OutOfMemory};
 use crate::wire::{Failure, FailureKind, SpawnArgs};
 
@@ -87,12 +88,9 @@ impl Drop for Held {
 
 impl Server {
     /// The group of a workload that is about to be started, and the ways into it.
-    pub fn hold(&mut self, args: &SpawnArgs) -> Result<(Option<Held>, Option<Doors>), Failure> {
+    pub fn hold(&mut self, args: &SpawnArgs) -> Result<Option<Place>, Failure> {
         let failed = |error: io::Error| refused(format!("limit {}: {error}", args.program.display()));
-        let place = args.budget.map(|limits| self.place(&limits).map_err(failed)).transpose()?;
-        let group = place.as_ref().and_then(|place| place.doors.into.as_ref()).map(AsFd::as_fd);
-        self.reach(args, group, place.as_ref().is_some_and(|place| place.guarded))?;
-        Ok(place.map(|place| (place.held, place.doors)).unzip())
+        args.budget.map(|limits| self.place(&limits).map_err(failed)).transpose()
     }
 
     /// What a workload uses.

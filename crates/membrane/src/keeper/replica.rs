@@ -8,6 +8,7 @@ use types::Timestamp;
 
 use super::budget::Held;
 use super::pace::Pace;
+use super::relayed::Relayed;
 use crate::exit::{Exit, OutOfMemory};
 use crate::log::{LogStream, LogWriter};
 use crate::tree::{Member, Tree};
@@ -28,6 +29,8 @@ pub(super) struct Replica {
     pub started_at: Timestamp,
     pub note: String,
     pub tree: Tree,
+    /// The relay of its room's network, until it is reaped.
+    pub relay: Option<Relayed>,
     /// What it may use, until it ended.
     pub held: Option<Held>,
     /// The mounts of its room, until it ended: whoever lets go of them last takes them apart, and its processes would be
@@ -44,6 +47,8 @@ pub(super) struct Replica {
     pub exit: Option<Exit>,
     /// Whether that was for lack of memory, once it ended.
     pub oom: Option<OutOfMemory>,
+    /// Whether it was ended because its relay had.
+    pub cut: bool,
     /// Its tree is gone, its output is in the log, its exit was reported.
     pub ended: bool,
 }
@@ -92,17 +97,21 @@ impl Replica {
             note: self.note.clone(),
             exit: self.exit.filter(|_| self.ended),
             oom: self.oom,
+            cut: self.cut,
+            relay: self.relay.as_ref().map(|relay| relay.pid.cast_unsigned()),
             group: self.held.as_ref().and_then(|held| held.group.at()),
         }
     }
 
     /// When it must be looked at again without anything happening.
     pub fn deadline(&self) -> Option<Instant> {
-        match &self.order {
+        let due = match &self.order {
             Order::Run => None,
             Order::Term { until, .. } => Some(*until),
             Order::Kill { again, give_up, .. } if self.exit.is_some() => Some(*again.min(give_up)),
             Order::Kill { again, .. } => Some(*again),
-        }
+        };
+        // Once the room has ended there is nothing else to be done before.
+        self.lingers_until().or(due)
     }
 }

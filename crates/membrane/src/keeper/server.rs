@@ -53,6 +53,8 @@ pub(super) struct Server {
     pub mains: BTreeMap<i32, Key>,
     /// Processes 1 of rooms, the same.
     pub hosts: BTreeMap<i32, Key>,
+    /// Relays, the same.
+    pub relays: BTreeMap<i32, Key>,
     /// What workloads can be confined with, once somebody asked for it.
     pub means: Option<Means>,
     /// The programs that stand at workloads' groups, once somebody asked for them, or why there are none.
@@ -156,6 +158,7 @@ impl Server {
             ids: BTreeMap::new(),
             mains: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            relays: BTreeMap::new(),
             means: None,
             programs: None,
             ahead: Ahead::default(),

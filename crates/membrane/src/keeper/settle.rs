@@ -50,6 +50,8 @@ impl Server {
                         self.busy.insert(key);
                     } else if let Some(key) = self.hosts.remove(&pid) {
                         self.host_ended(key);
+                    } else if let Some(key) = self.relays.remove(&pid) {
+                        self.relay_ended(key);
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -140,6 +142,9 @@ impl Server {
         }
         let main = replica.main();
         if main.is_none() && replica.tree.is_over() {
+            if replica.lingers(now) {
+                return true;
+            }
             self.finish(key);
             return false;
         }
@@ -152,8 +157,9 @@ impl Server {
         if replica.cull(due, now) {
             return true;
         }
-        let (mains, hosts) = (&self.mains, &self.hosts);
-        let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
+        let (mains, hosts, relays) = (&self.mains, &self.hosts, &self.relays);
+        let known = |pid| mains.contains_key(&pid) || hosts.contains_key(&pid) || relays.contains_key(&pid);
+        let orphans = || tree::orphans(known);
         let sight = replica.tree.look(main, orphans);
         if sight.members.is_empty() && main.is_none() && !replica.tree.close() {
             return self.conclude(key, sight.unclear, now);
@@ -195,13 +201,14 @@ impl Server {
 
     /// Goes on killing what did not die in time, though its exit was reported.
     fn kill_remnants(&mut self, now: Instant) {
-        let (mains, hosts, reaped) = (&self.mains, &self.hosts, self.reaped);
+        let (mains, hosts, relays, reaped) = (&self.mains, &self.hosts, &self.relays, self.reaped);
+        let known = |pid| mains.contains_key(&pid) || hosts.contains_key(&pid) || relays.contains_key(&pid);
         self.remnants.retain_mut(|(remnant, again)| {
             if now < *again && !reaped {
                 return true;
             }
             *again = now + LOOK_AGAIN;
-            let orphans = || tree::orphans(|pid| mains.contains_key(&pid) || hosts.contains_key(&pid));
+            let orphans = || tree::orphans(known);
             match remnant {
                 Remnant::Tree(tree) => {
                     let sight = tree.look(None, orphans);
@@ -257,7 +264,7 @@ impl Server {
         self.unwritten.remove(&key);
         self.paused.remove(&key);
         if let Some(exit) = replica.exit {
-            let event = Event::Exited { id: replica.id.clone(), exit, oom: replica.oom };
+            let event = Event::Exited { id: replica.id.clone(), exit, oom: replica.oom, cut: replica.cut };
             self.announce(&Message { event: Some(event), ..Message::default() });
         }
         // Nobody waits for this.

@@ -12,7 +12,8 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::pace::Pace;
-use super::replica::{Order, Replica};
+use super::relayed::Relayed;
+use super::replica::{Key, Order, Replica};
 use super::server::{Server, now};
 use crate::launch::{Failed, Launch, Program, Started, Step, most_files};
 use crate::log::LogWriter;
@@ -36,9 +37,12 @@ impl Server {
         };
         let (stdout, stdout_end) = pipe().map_err(|e| failed("", &e))?;
         let (stderr, stderr_end) = pipe().map_err(|e| failed("", &e))?;
-        let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)))?;
-        let (held, doors) = self.hold(&args)?;
+        let place = self.hold(&args)?;
+        let guarded = place.as_ref().is_some_and(|place| place.guarded);
+        let (held, doors) = place.map(|place| (place.held, place.doors)).unzip();
         let group = doors.as_ref().and_then(|doors| doors.into.as_ref()).map(AsFd::as_fd);
+        let network = self.reach(&args, group, guarded)?;
+        let skin = self.skin(&args, fds.split_off(usize::from(args.by_descriptor)), network)?;
         let joins: Vec<_> = doors.iter().flat_map(|doors| &doors.tasks).map(AsFd::as_fd).collect();
         let executable = fds.pop();
         let marker = marker::entry(&self.unique, &args.id);
@@ -66,11 +70,11 @@ impl Server {
         self.watch_pipe(stderr.as_fd(), key, 1).map_err(|e| failed("", &e))?;
         self.watch_memory(key, held.as_ref()).map_err(|e| failed("", &e))?;
         let started = launch.start().inspect(|started| held.iter().for_each(|held| held.begin(started.pid)));
-        let Started { pid, host } =
+        let Started { pid, host, relay } =
             started.map_err(|Failed { step, error }| failed(&explain(&step, &error, &args), &error))?;
         // Only now, since making a file may take longer than starting a process: the two go on side by side.
         let log = LogWriter::open(&args.logs, args.limits, None).map_err(|error| {
-            end(pid, host);
+            end(pid, host.into_iter().chain(relay));
             failed(&format!("its log in {} can't be written: ", args.logs.display()), &error)
         })?;
         let replica = Replica {
@@ -80,6 +84,7 @@ impl Server {
             started_at: now(),
             note: args.note,
             tree: Tree::new(pid.as_raw_nonzero().get(), host.map(|host| host.as_raw_nonzero().get()), marker),
+            relay: relay.map(|relay| Relayed::new(relay.as_raw_nonzero().get())),
             held,
             pipes: [Some(stdout), Some(stderr)],
             pace: Pace::new(log.limits().rate, Instant::now()),
@@ -87,15 +92,22 @@ impl Server {
             order: Order::Run,
             exit: None,
             oom: None,
+            cut: false,
             ended: false,
         };
+        Ok(self.enter(key, replica))
+    }
+
+    /// Takes note of who was started.
+    fn enter(&mut self, key: Key, replica: Replica) -> Process {
         let process = replica.report();
         self.next_replica += 1;
         self.ids.insert(process.id.clone(), key);
         self.mains.insert(replica.pid, key);
         self.hosts.extend(replica.tree.host().map(|host| (host, key)));
+        self.relays.extend(replica.relay.as_ref().map(|relay| (relay.pid, key)));
         self.replicas.insert(key, replica);
-        Ok(process)
+        process
     }
 
     fn check(&self, args: &SpawnArgs, fds: &[OwnedFd]) -> Result<(), Failure> {
@@ -112,14 +124,24 @@ impl Server {
 
 impl Server {
     /// Lays out what confines it, and the files that it is given.
-    fn skin(&mut self, args: &SpawnArgs, given: Vec<OwnedFd>) -> Result<Option<Grown>, Failure> {
+    fn skin(
+        &mut self,
+        args: &SpawnArgs,
+        given: Vec<OwnedFd>,
+        network: bool,
+    ) -> Result<Option<Grown>, Failure> {
         let Some(skin) = &args.skin else { return Ok(None) };
         let named = args.files.iter().cloned().zip(given);
         let bound = named.map(|(name, content)| Bound { name, content }).collect();
+        let grown = skin.grow(bound, self.means(), network);
+        grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
+    }
+
+    /// What workloads can be confined with.
+    pub fn means(&mut self) -> &Means {
         // One that couldn't make a room may have been too busy.
         let means = self.means.take().filter(Means::are_final).unwrap_or_else(Means::find);
-        let grown = skin.grow(bound, self.means.insert(means));
-        grown.map(Some).map_err(|lack| refused(format!("confine {}: {lack}", args.program.display())))
+        self.means.insert(means)
     }
 }
 
@@ -143,9 +165,9 @@ pub(super) fn mounts(host: i32) -> Option<OwnedFd> {
 }
 
 /// What was started is not to be.
-fn end(pid: Pid, host: Option<Pid>) {
+fn end(pid: Pid, others: impl Iterator<Item = Pid>) {
     let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-    for pid in [pid].into_iter().chain(host) {
+    for pid in [pid].into_iter().chain(others) {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
@@ -176,6 +198,7 @@ fn explain(step: &Step, error: &io::Error, args: &SpawnArgs) -> String {
         (Step::Clone, _) => "no process could be made: ".to_owned(),
         (Step::Prepare, _) => "its surroundings could not be prepared: ".to_owned(),
         (Step::Room(what), _) => format!("its room could not be made: {what}: "),
+        (Step::Relay, _) => "its network could not be made: ".to_owned(),
         (Step::Confine, _) => "it can't be confined: ".to_owned(),
         (Step::Enter, _) => format!("its folder {} can't be entered: ", args.cwd.display()),
         (Step::Execute, Some(libc::ENOENT)) if args.by_descriptor || args.program.exists() => {

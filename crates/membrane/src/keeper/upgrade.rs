@@ -24,6 +24,7 @@ use types::Timestamp;
 use super::budget::{Held, SavedHeld};
 use super::client::Client;
 use super::pace::Pace;
+use super::relayed::Relayed;
 use super::replica::{Order, Replica};
 use super::server::{Server, now};
 use super::settle::kill_from;
@@ -77,6 +78,9 @@ struct SavedReplica {
     /// Process 1 of its room.
     #[serde(default)]
     host: Option<i32>,
+    /// The relay of its network.
+    #[serde(default)]
+    relay: Option<i32>,
     started_at: Timestamp,
     note: String,
     pipes: [Option<RawFd>; 2],
@@ -88,6 +92,8 @@ struct SavedReplica {
     held: Option<SavedHeld>,
     #[serde(default)]
     oom: Option<OutOfMemory>,
+    #[serde(default)]
+    cut: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -208,9 +214,12 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         order,
         exit: saved.exit,
         oom: saved.oom,
+        cut: saved.cut,
+        relay: saved.relay.map(Relayed::new),
         ended: saved.ended,
     };
     server.hosts.extend(saved.host.map(|host| (host, key)));
+    server.relays.extend(saved.relay.map(|relay| (relay, key)));
     server.next_replica += 1;
     server.ids.insert(replica.id.clone(), key);
     server.replicas.insert(key, replica);
@@ -305,6 +314,7 @@ fn save_replica(replica: &Replica, left: &impl Fn(Instant) -> u64) -> SavedRepli
         id: replica.id.clone(),
         pid: replica.pid,
         host: replica.tree.host(),
+        relay: replica.relay.as_ref().map(|relay| relay.pid),
         started_at: replica.started_at,
         note: replica.note.clone(),
         pipes: replica.pipes.each_ref().map(|pipe| pipe.as_ref().map(AsRawFd::as_raw_fd)),
@@ -321,6 +331,7 @@ fn save_replica(replica: &Replica, left: &impl Fn(Instant) -> u64) -> SavedRepli
         held: replica.held.as_ref().map(Held::save),
         exit: replica.exit,
         oom: replica.oom,
+        cut: replica.cut,
         ended: replica.ended,
     }
 }

@@ -33,14 +33,17 @@ pub struct Layers {
     pub landlock: Result<i32, String>,
     /// Programs at its group, which know addresses and UDP, and see what it does.
     pub reach: Result<(), String>,
+    /// A network of its own in its room, which knows them as well, and sees nothing.
+    pub network: Result<(), String>,
 }
 
 /// The same, ready to be used.
 #[derive(Debug)]
 pub(crate) struct Means {
     room: Result<room::Means, String>,
+    network: Result<(), String>,
     landlock: Result<i32, String>,
-    /// There is no room, and there may be one when the machine has less to do.
+    /// There is no room, or no network for it, and there may be one when the machine has less to do.
     may_pass: bool,
 }
 
@@ -63,7 +66,17 @@ impl Layers {
 
     /// Whether a workload can be confined here; why not.
     pub fn confine(&self, by: By) -> Result<(), String> {
-        check(self.room.as_ref(), self.landlock.as_ref(), by, self.reach.is_err()).map(drop)
+        check(self.room.as_ref(), self.landlock.as_ref(), by, self.exact(by).is_err()).map(drop)
+    }
+
+    /// Whether a workload that is kept so can be kept to addresses and UDP; why not.
+    pub fn exact(&self, by: By) -> Result<(), String> {
+        match (&self.reach, &self.network) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Ok(())) if by != By::Landlock => Ok(()),
+            (Err(programs), Ok(())) => Err(programs.clone()),
+            (Err(programs), Err(network)) => Err(format!("{programs}; and {network}")),
+        }
     }
 }
 
@@ -73,17 +86,30 @@ impl Means {
             Some(libc::EOPNOTSUPP) => "it was started without Landlock (boot option `lsm=`)".to_owned(),
             _ => "its kernel has no Landlock (Linux 6.12 has it whole)".to_owned(),
         });
+        let (mut network, mut busy) = (Ok(()), false);
         let room = room::Means::find().and_then(|means| {
-            means.attempt()?;
+            // One with a network has all that one without has.
+            if let Err(error) = means.attempt(true) {
+                means.attempt(false)?;
+                busy = may_pass(&error);
+                network = Err(format!("it can't make networks for rooms: {error}"));
+            }
             Ok(means)
         });
-        let may_pass = room.as_ref().is_err_and(may_pass);
-        Self { room: room.map_err(|error| no_room(&error)), landlock, may_pass }
+        let may_pass = busy || room.as_ref().is_err_and(may_pass);
+        let room = room.map_err(|error| no_room(&error));
+        let network = network.and(room.as_ref().map(|_| ()).map_err(Clone::clone));
+        Self { room, network, landlock, may_pass }
+    }
+
+    /// Whether a room can have a network of its own; why not.
+    pub(crate) fn network(&self) -> Result<(), String> {
+        self.network.clone()
     }
 
     /// Whether they stay as they are: a room could be made, or will never be.
     pub(crate) const fn are_final(&self) -> bool {
-        self.room.is_ok() || !self.may_pass
+        !self.may_pass
     }
 
     pub(crate) fn layers(&self) -> Layers {
@@ -100,7 +126,13 @@ impl Means {
             user,
             landlock: self.landlock.clone(),
             reach: bpf::possible(),
+            network: self.network.clone(),
         }
+    }
+
+    /// Whether a skin can be grown of what there is.
+    pub(crate) fn suit(&self, skin: &Skin) -> Result<(), Lack> {
+        self.choose(skin).map(drop)
     }
 
     /// What a skin is grown of: a room, and the version of Landlock.
@@ -135,7 +167,7 @@ fn check<R>(
         }
         Ok(_) if by != By::Any && !whole => Err(lacks),
         Ok(_) if ports && !landlock.is_ok_and(|version| *version >= PORTS) => Err(format!(
-            "TCP ports can't be kept from it: {lacks}, or root for programs at its cgroup (eBPF)"
+            "TCP ports can't be kept from it: {lacks}, or a network of its own, or root for programs at its cgroup (eBPF)"
         )),
         room => Ok((room.ok(), landlock.ok().copied())),
     }

@@ -22,8 +22,10 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::wear::Grown;
 use super::{Bound, Lack, Skin};
+use crate::bpf::Reach;
 use crate::clone::Birth;
 use crate::launch::{Launch, Program};
+use crate::relay::Order;
 use act::Thing;
 pub(super) use layout::{RUN, TMP};
 pub(crate) use renew::Renewal;
@@ -63,6 +65,8 @@ pub(crate) struct Room {
     own_user: bool,
     /// Those that it has of its own.
     namespaces: c_int,
+    /// What is reached from its network, where that is its own and has anything in it.
+    reach: Option<Reach>,
     /// Given to its user, once that is known.
     own: Vec<OwnedFd>,
     pause: OwnedFd,
@@ -93,10 +97,11 @@ impl Means {
         Ok(Self { pause: pause::wait()?, own_user })
     }
 
-    /// Makes a room with nothing in it but a program that leaves at once.
-    pub(super) fn attempt(&self) -> io::Result<()> {
-        let skin = Skin { host_name: "mesh".to_owned(), tmp_mb: 1, ..Skin::default() };
-        let room = Room::plan(&skin, Vec::new(), self).map_err(|lack| io::Error::other(lack.to_string()))?;
+    /// Makes a room with nothing in it but a program that leaves at once; `offline`, with a network of its own.
+    pub(super) fn attempt(&self, offline: bool) -> io::Result<()> {
+        let skin = Skin { host_name: "mesh".to_owned(), tmp_mb: 1, offline, ..Skin::default() };
+        let room =
+            Room::plan(&skin, Vec::new(), self, None).map_err(|lack| io::Error::other(lack.to_string()))?;
         let (program, null) = (pause::leave()?, std::fs::File::open("/dev/null")?);
         let null = null.as_fd();
         let launch = Launch {
@@ -130,8 +135,13 @@ impl Means {
 }
 
 impl Room {
-    /// Lays it out.
-    pub(super) fn plan(skin: &Skin, bound: Vec<Bound>, means: &Means) -> Result<Self, Lack> {
+    /// Lays it out. With a reach, it has a network of its own, and a relay.
+    pub(super) fn plan(
+        skin: &Skin,
+        bound: Vec<Bound>,
+        means: &Means,
+        reach: Option<&Reach>,
+    ) -> Result<Self, Lack> {
         let things = layout::things(skin, bound, rustix::process::geteuid().is_root())?;
         let lost = |path: &std::path::Path| {
             let path = path.to_owned();
@@ -149,7 +159,12 @@ impl Room {
             options: layout::root_options(),
             host_name: layout::text(skin.host_name.as_bytes())?,
             own_user: means.own_user,
-            namespaces: if skin.offline { NAMESPACES | libc::CLONE_NEWNET } else { NAMESPACES },
+            namespaces: if skin.offline || reach.is_some() {
+                NAMESPACES | libc::CLONE_NEWNET
+            } else {
+                NAMESPACES
+            },
+            reach: reach.filter(|_| !skin.offline).cloned(),
             own: skin.own.iter().map(open).collect::<Result<_, _>>()?,
             pause: means.pause.try_clone().map_err(|error| Lack::Refused(error.to_string()))?,
         })
@@ -189,6 +204,14 @@ impl Room {
         }
         std::fs::write(of("gid_map"), format!("{GUEST} {group} 1"))?;
         std::fs::write(of("uid_map"), format!("{GUEST} {user} 1"))
+    }
+
+    /// What its relay is asked for, if it has one, once it is open.
+    pub(crate) fn relay(&self, host: &Host) -> io::Result<Option<Order>> {
+        let Some((reach, pid)) = self.reach.as_ref().zip(host.pid) else { return Ok(None) };
+        let host = pid.as_raw_nonzero().get();
+        let user = self.own_user.then(|| own_user(&format!("/proc/{host}/ns/user"))).transpose()?;
+        Ok(Some(Order { host, user, reach: reach.clone() }))
     }
 
     /// What of its own it has, as flags.

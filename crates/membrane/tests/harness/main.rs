@@ -6,6 +6,7 @@ mod attempts;
 mod greed;
 mod load;
 mod reach;
+mod talk;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         }
         [_, "serve", port] => load::serve(port.parse().unwrap()),
         [_, "hear"] => reach::hear(),
+        [_, "echo", ..] => talk::echo(&args[2..]),
+        [_, "talk", ..] => talk::ask(&args[2..]),
         [_, "client", dir, logs, script] => client(dir, logs, script),
         _ => ExitCode::from(64),
     }

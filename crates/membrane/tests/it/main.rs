@@ -14,6 +14,7 @@ mod logs;
 mod many;
 mod protocol;
 mod reach;
+mod relay;
 mod room;
 mod seeing;
 mod skin;

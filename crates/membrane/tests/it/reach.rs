@@ -19,8 +19,8 @@ pub struct Outside {
     other_tcp: u16,
     other_udp: u16,
     own: u16,
-    _others: Vec<TcpListener>,
-    _other_udp: [UdpSocket; 3],
+    others: Vec<TcpListener>,
+    other_udps: [UdpSocket; 3],
 }
 
 impl Outside {
@@ -51,12 +51,28 @@ impl Outside {
             UdpSocket::bind(("127.255.255.255", other_udp)).unwrap(),
         ];
         let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { tcp, udp, other_tcp, other_udp, own, _others: others, _other_udp: sockets }
+        Self { tcp, udp, other_tcp, other_udp, own, others, other_udps: sockets }
     }
 
     fn reach(&self) -> Reach {
         let local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         Reach { tcp: vec![(local, self.tcp)], udp: vec![(local, self.udp)], listen: vec![self.own] }
+    }
+
+    /// Who has heard anything without being listed.
+    pub fn heard(&self) -> Vec<SocketAddr> {
+        let mut heard = Vec::new();
+        let listed = |at: &SocketAddr| *at == SocketAddr::from((Ipv4Addr::LOCALHOST, self.tcp));
+        for listener in &self.others {
+            listener.set_nonblocking(true).unwrap();
+            let at = listener.local_addr().unwrap();
+            heard.extend(listener.accept().ok().map(|_| at).filter(|at| !listed(at)));
+        }
+        for socket in &self.other_udps {
+            socket.set_nonblocking(true).unwrap();
+            heard.extend(socket.recv(&mut [0; 8]).ok().map(|_| socket.local_addr().unwrap()));
+        }
+        heard
     }
 
     /// What came of each attempt.
@@ -249,7 +265,9 @@ async fn a_reach_that_nobody_can_hold_is_refused_and_nothing_runs() {
     }
     let (nest, outside) = (Nest::new(), Outside::new());
     let (client, _) = nest.attach().await;
-    let groupless = Spawn { limits: None, ..enclosed(&nest, "a", &outside) };
+    // Neither a group nor a network of its own.
+    let mut groupless = Spawn { limits: None, ..enclosed(&nest, "a", &outside) };
+    groupless.skin.iter_mut().for_each(|skin| skin.by = membrane::By::Landlock);
     let error = client.keeper.spawn(groupless).await.unwrap_err().to_string();
     assert!(error.contains("no group"), "{error}");
     client.end().await;

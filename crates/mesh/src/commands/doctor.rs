@@ -1,7 +1,7 @@
 //! `mesh doctor`: what this machine can hold workloads to, for the user that asks.
 
 use agent::Profile;
-use membrane::{Facts, Hold, Version};
+use membrane::{By, Facts, Hold, Version};
 use serde_json::json;
 
 use crate::context::Context;
@@ -50,7 +50,8 @@ pub fn run(context: &Context, args: &Args) -> Result<Code, Failure> {
     row("user", layers.user.as_ref().map(said("one for each replica")));
     row("files, ports", layers.landlock.as_ref().map(|version| format!("Landlock {version}")));
     row("system calls", Ok("seccomp".to_owned()));
-    row("addresses, UDP", layers.reach.as_ref().map(said("eBPF at its cgroup")));
+    let by = if layers.reach.is_ok() { "eBPF at its cgroup" } else { "a network of its own, and a relay" };
+    row("addresses, UDP", layers.exact(By::Any).as_ref().map(said(by)));
     let budgets = &facts.budgets;
     for (what, hold) in [
         ("share of CPU", &budgets.cpu),

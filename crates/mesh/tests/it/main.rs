@@ -18,6 +18,7 @@ mod otlp;
 mod policy;
 mod profile;
 mod publish;
+mod reach;
 mod reference;
 mod release;
 mod repo;

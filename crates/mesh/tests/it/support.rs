@@ -5,6 +5,7 @@ mod shown;
 mod tls;
 mod workloads;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -12,9 +13,14 @@ pub use running::{Running, get, kill};
 pub use tls::{ask, certificates};
 pub use workloads::workload;
 
+/// A user that no machine has.
+const NOBODY: u32 = 64_538;
+
 /// A place that is empty at first, and of which nothing is left at the end.
 pub struct Place {
     root: tempfile::TempDir,
+    /// Who runs its commands, where that isn't who runs the test.
+    user: Option<u32>,
 }
 
 /// A command that has run.
@@ -38,7 +44,21 @@ impl Place {
         std::fs::copy(repository().join("examples/billing.json"), root.path().join("work/billing.json"))
             .unwrap();
         std::fs::write(root.path().join("work/program"), "#!/bin/sh\nexit 0\n").unwrap();
-        Self { root }
+        Self { root, user: None }
+    }
+
+    /// One of a user who is nobody in particular, where the test is run by root; none where that user can't run `mesh`.
+    pub fn of_user() -> Option<Self> {
+        let mut place = Self::new();
+        if rustix::process::geteuid().is_root() {
+            place.user = Some(NOBODY);
+            let paths = [place.root.path().to_owned(), place.work()];
+            let files = std::fs::read_dir(place.work()).unwrap().map(|entry| entry.unwrap().path());
+            for path in files.chain(paths) {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        place.command().arg("version").stdout(Stdio::null()).status().is_ok().then_some(place)
     }
 
     /// The folder that commands run in. It holds `billing.json` and `program`.
@@ -90,6 +110,9 @@ impl Place {
             .env_remove("NO_COLOR")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
