@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use membrane::bpf::{Programs, Protocol, Reach, Sighting, Watch, What};
-use membrane::{Exit, Limits, Skin, Spawn};
+use membrane::{By, Exit, Layers, Limits, Skin, Spawn};
 
 use crate::groups::{Group, Workload, cannot};
 use crate::skin::{self, confined};
@@ -267,8 +267,9 @@ async fn a_reach_that_nobody_can_hold_is_refused_and_nothing_runs() {
     let (client, _) = nest.attach().await;
     // Neither a group nor a network of its own.
     let mut groupless = Spawn { limits: None, ..enclosed(&nest, "a", &outside) };
-    groupless.skin.iter_mut().for_each(|skin| skin.by = membrane::By::Landlock);
+    groupless.skin.iter_mut().for_each(|skin| skin.by = By::Landlock);
     let error = client.keeper.spawn(groupless).await.unwrap_err().to_string();
-    assert!(error.contains("no group"), "{error}");
+    let why = Layers::find().confine(By::Landlock).err().unwrap_or_else(|| "no group".to_owned());
+    assert!(error.contains(&why), "{error}");
     client.end().await;
 }
