@@ -209,8 +209,10 @@ impl Serve {
             let Some(to) = door.to.or_else(asked) else { return reset(&near) };
             let data = |index| Source::Stream(index).data();
             let begun = self.streams.begin(near, to, number, &self.epoll, data);
-            if begun.is_err() {
-                return self.stop_hearing(Some(Instant::now() + PAUSE));
+            match begun {
+                Ok(Fate::Refused(number)) => self.shut(number),
+                Ok(_) => {}
+                Err(_) => return self.stop_hearing(Some(Instant::now() + PAUSE)),
             }
         }
     }

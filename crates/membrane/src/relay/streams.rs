@@ -91,14 +91,20 @@ impl Streams {
         door: usize,
         epoll: &OwnedFd,
         data: impl Fn(usize) -> EventData,
-    ) -> io::Result<()> {
+    ) -> io::Result<Fate> {
         let far = gates::socket(SocketType::STREAM, to).inspect_err(|_| reset(&near))?;
         if self.room == 0 {
             // What the workload would find out by itself: that another machine is gone.
             mind(&far)?;
         }
-        // A refusal that is known already comes as an event as well.
-        let _ = rustix::net::connect(&far, &to);
+        match rustix::net::connect(&far, &to) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            // What is known already comes as no event.
+            Err(error) => {
+                reset(&near);
+                return Ok(if error == Errno::CONNREFUSED { Fate::Refused(door) } else { Fate::Over });
+            }
+        }
         let index = self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
             self.all.len() - 1
@@ -114,7 +120,7 @@ impl Streams {
             self.close(index, true);
             return Err(error.into());
         }
-        Ok(())
+        Ok(Fate::Goes)
     }
 
     /// Carries on. `ending`: the room has ended, and what it had to say is all that counts.
