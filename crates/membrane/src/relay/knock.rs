@@ -13,7 +13,7 @@ use super::gates;
 
 /// How soon one looks again, and how late.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
-const LAST_WAIT: Duration = Duration::from_millis(50);
+const LAST_WAIT: Duration = Duration::from_secs(1);
 /// The wait is this part of the time waited so far: what listens is found at most so much late.
 const WAIT_PART: u32 = 8;
 /// So much of a table is read. Those who listen stand at its beginning.
