@@ -33,6 +33,9 @@ const MIB: u64 = 1 << 20;
 const BASELINE: u32 = 1000;
 /// How often it is looked who uses it, as an agent does.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long after its second end a workload is started again, as by an agent; at once after the first, later and later after
+/// the others.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Requests a second to the neighbour.
 const RATE: u32 = 1_000;
 /// The longest wait for anything.
@@ -106,7 +109,7 @@ async fn neighbour(bench: &Bench) -> Result<Vec<Figure>> {
             loud.runs.push(tally.latency.micros(0.99));
             seen[1].runs.push(tally.seen.micros(0.99));
             failed += tally.failed();
-            gone.runs.push(took.as_secs_f64());
+            gone.runs.extend(took.map(|took| took.as_secs_f64()));
             lost += others;
         }
         let name = format!("p99 beside one that wants all {what}, us");
@@ -177,31 +180,37 @@ impl Street {
         Ok(())
     }
 
-    /// The offender, started again whenever it ends, until the load is done; then it is killed: how long that takes, and how
-    /// many others have ended.
+    /// The offender, started again after it has ended as an agent does it, until the load is done; then it is killed, if it
+    /// runs: how long that takes, and how many others have ended.
     async fn offend(
         &mut self,
         id: &str,
         command: &str,
         mut driven: tokio::task::JoinHandle<Result<load::Tally>>,
-    ) -> Result<(load::Tally, Duration, f64)> {
+    ) -> Result<(load::Tally, Option<Duration>, f64)> {
         let words: Vec<&str> = command.split(' ').collect();
         let limits = Limits { cpu_milli: BASELINE, memory: 256 * MIB, first: true, ..Limits::default() };
-        self.spawn(id, &format!("/usr/bin/{}", words[0]), &words[1..], &[], limits).await?;
-        let mut others = 0.0;
+        let program = format!("/usr/bin/{}", words[0]);
+        self.spawn(id, &program, &words[1..], &[], limits).await?;
+        let (mut others, mut pause, mut again) = (0.0, Duration::ZERO, None);
         let mut every = tokio::time::interval(EVERY);
         loop {
             tokio::select! {
                 _ = every.tick() => self.tend().await?,
+                () = tokio::time::sleep_until(again.unwrap_or_else(tokio::time::Instant::now)), if again.is_some() => {
+                    again = None;
+                    self.spawn(id, &program, &words[1..], &[], limits).await?;
+                }
                 tally = &mut driven => {
                     let tally = tally??;
-                    let took = self.kill(id).await?;
+                    let took = if again.is_none() { Some(self.kill(id).await?) } else { None };
                     return Ok((tally, took, others));
                 }
                 event = self.events.next() => match event {
                     Some(KeeperEvent::Exited { id: ended, .. }) if ended == id => {
                         self.keeper.forget(id).await?;
-                        self.spawn(id, &format!("/usr/bin/{}", words[0]), &words[1..], &[], limits).await?;
+                        again = Some(tokio::time::Instant::now() + pause);
+                        pause = (pause * 2).max(FIRST_PAUSE);
                     }
                     Some(KeeperEvent::Exited { .. }) => others += 1.0,
                     _ => bail!("the keeper is gone"),
