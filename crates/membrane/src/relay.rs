@@ -36,7 +36,7 @@ mod twin;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -153,11 +153,6 @@ fn answer(said: OwnedFd) -> io::Result<String> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// The raw number of a descriptor, for a system call without a binding.
-fn raw(fd: &OwnedFd) -> libc::c_int {
-    fd.as_raw_fd()
 }
 
 #[cfg(test)]

@@ -86,11 +86,10 @@ pub(super) fn cause(oom: Option<OutOfMemory>, cut: bool) -> Option<String> {
 impl Shell {
     pub(super) fn exited(&mut self, key: &str, how: Exit, oom: Option<OutOfMemory>, cut: bool) {
         let Some(id) = launch_of(&self.config.node.node_id, key) else { return };
-        let of = self.core.running().find(|(launch, ..)| launch.id == id);
-        if let (Some(oom), Some((app, digest))) =
-            (oom, of.map(|(launch, ..)| (launch.app.clone(), launch.digest)))
-        {
-            self.lacked_memory(&app, digest, oom);
+        if let Some(oom) = oom {
+            let launch =
+                self.core.running().map(|(launch, ..)| launch).find(|launch| launch.id == id).cloned();
+            launch.iter().for_each(|launch| self.lacked_memory(&launch.app, launch.digest, oom));
         }
         let logs = self.config.logs_dir.join(id.replica.as_str());
         self.spawn_task(async move {

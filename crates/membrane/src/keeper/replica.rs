@@ -17,6 +17,17 @@ use crate::wire::Process;
 /// The number of a replica in this keeper; never given twice.
 pub(super) type Key = u32;
 
+/// What a child of the keeper's is of its replica.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// The main process.
+    Main,
+    /// Process 1 of its room.
+    Host,
+    /// The relay of its network.
+    Relay,
+}
+
 /// The two streams, in the order of [`Replica::pipes`].
 pub(super) const STREAMS: [LogStream; 2] = [LogStream::Stdout, LogStream::Stderr];
 

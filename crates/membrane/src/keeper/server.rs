@@ -13,7 +13,7 @@ use types::Timestamp;
 use super::ahead::Ahead;
 use super::client::Client;
 use super::detach;
-use super::replica::{Key, Replica, STREAMS};
+use super::replica::{Key, Part, Replica, STREAMS};
 use super::settle::Remnant;
 use crate::bpf::Programs;
 use crate::cgroup::Cgroups;
@@ -49,12 +49,8 @@ pub(super) struct Server {
     pub replicas: BTreeMap<Key, Replica>,
     pub next_replica: Key,
     pub ids: BTreeMap<String, Key>,
-    /// Main processes that were not reaped yet.
-    pub mains: BTreeMap<i32, Key>,
-    /// Processes 1 of rooms, the same.
-    pub hosts: BTreeMap<i32, Key>,
-    /// Relays, the same.
-    pub relays: BTreeMap<i32, Key>,
+    /// Whoever of replicas is a child of ours, until it is reaped: whose it is, and what of it.
+    pub children: BTreeMap<i32, (Key, Part)>,
     /// What workloads can be confined with, once somebody asked for it.
     pub means: Option<Means>,
     /// The programs that stand at workloads' groups, once somebody asked for them, or why there are none.
@@ -156,9 +152,7 @@ impl Server {
             replicas: BTreeMap::new(),
             next_replica: 0,
             ids: BTreeMap::new(),
-            mains: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            relays: BTreeMap::new(),
+            children: BTreeMap::new(),
             means: None,
             programs: None,
             ahead: Ahead::default(),

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::budget::Held;
 use super::detach;
-use super::replica::{Key, Order, Replica};
+use super::replica::{Key, Order, Part, Replica};
 use super::server::{Leaving, Server, Source, now};
 use crate::exit::Exit;
 use crate::tree::{self, Tree};
@@ -43,20 +43,23 @@ impl Server {
                 Ok(Some((pid, status))) => {
                     self.reaped = true;
                     let pid = pid.as_raw_nonzero().get();
-                    if let Some(key) = self.mains.remove(&pid)
-                        && let Some(replica) = self.replicas.get_mut(&key)
-                    {
-                        replica.exit = Some(Exit::from(status));
-                        self.busy.insert(key);
-                    } else if let Some(key) = self.hosts.remove(&pid) {
-                        self.host_ended(key);
-                    } else if let Some(key) = self.relays.remove(&pid) {
-                        self.relay_ended(key);
+                    match self.children.remove(&pid) {
+                        Some((key, Part::Main)) => self.main_ended(key, Exit::from(status)),
+                        Some((key, Part::Host)) => self.host_ended(key),
+                        Some((key, Part::Relay)) => self.relay_ended(key),
+                        None => {}
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(None) | Err(_) => return,
             }
+        }
+    }
+
+    fn main_ended(&mut self, key: Key, exit: Exit) {
+        if let Some(replica) = self.replicas.get_mut(&key) {
+            replica.exit = Some(exit);
+            self.busy.insert(key);
         }
     }
 
@@ -157,9 +160,8 @@ impl Server {
         if replica.cull(due, now) {
             return true;
         }
-        let (mains, hosts, relays) = (&self.mains, &self.hosts, &self.relays);
-        let known = |pid| mains.contains_key(&pid) || hosts.contains_key(&pid) || relays.contains_key(&pid);
-        let orphans = || tree::orphans(known);
+        let children = &self.children;
+        let orphans = || tree::orphans(|pid| children.contains_key(&pid));
         let sight = replica.tree.look(main, orphans);
         if sight.members.is_empty() && main.is_none() && !replica.tree.close() {
             return self.conclude(key, sight.unclear, now);
@@ -201,14 +203,13 @@ impl Server {
 
     /// Goes on killing what did not die in time, though its exit was reported.
     fn kill_remnants(&mut self, now: Instant) {
-        let (mains, hosts, relays, reaped) = (&self.mains, &self.hosts, &self.relays, self.reaped);
-        let known = |pid| mains.contains_key(&pid) || hosts.contains_key(&pid) || relays.contains_key(&pid);
+        let (children, reaped) = (&self.children, self.reaped);
         self.remnants.retain_mut(|(remnant, again)| {
             if now < *again && !reaped {
                 return true;
             }
             *again = now + LOOK_AGAIN;
-            let orphans = || tree::orphans(known);
+            let orphans = || tree::orphans(|pid| children.contains_key(&pid));
             match remnant {
                 Remnant::Tree(tree) => {
                     let sight = tree.look(None, orphans);

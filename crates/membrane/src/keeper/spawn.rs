@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::pace::Pace;
 use super::relayed::Relayed;
-use super::replica::{Key, Order, Replica};
+use super::replica::{Key, Order, Part, Replica};
 use super::server::{Server, now};
 use crate::launch::{Failed, Launch, Program, Started, Step, most_files};
 use crate::log::LogWriter;
@@ -98,14 +98,16 @@ impl Server {
         Ok(self.enter(key, replica))
     }
 
-    /// Takes note of who was started.
-    fn enter(&mut self, key: Key, replica: Replica) -> Process {
+    /// Takes note of who was started, by us or by the keeper before.
+    pub fn enter(&mut self, key: Key, replica: Replica) -> Process {
         let process = replica.report();
         self.next_replica += 1;
         self.ids.insert(process.id.clone(), key);
-        self.mains.insert(replica.pid, key);
-        self.hosts.extend(replica.tree.host().map(|host| (host, key)));
-        self.relays.extend(replica.relay.as_ref().map(|relay| (relay.pid, key)));
+        let main = replica.exit.is_none().then_some((replica.pid, Part::Main));
+        let host = replica.tree.host().map(|host| (host, Part::Host));
+        let relay = replica.relay.as_ref().map(|relay| (relay.pid, Part::Relay));
+        let children = main.into_iter().chain(host).chain(relay);
+        self.children.extend(children.map(|(pid, part)| (pid, (key, part))));
         self.replicas.insert(key, replica);
         process
     }

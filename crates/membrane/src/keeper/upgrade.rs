@@ -194,9 +194,6 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         }
         SavedOrder::Kill => kill_from(now),
     };
-    if saved.exit.is_none() {
-        server.mains.insert(saved.pid, key);
-    }
     if !saved.ended && (saved.exit.is_some() || !matches!(order, Order::Run)) {
         server.busy.insert(key);
     }
@@ -218,11 +215,7 @@ fn restore(server: &mut Server, saved: SavedReplica) -> io::Result<()> {
         relay: saved.relay.map(Relayed::new),
         ended: saved.ended,
     };
-    server.hosts.extend(saved.host.map(|host| (host, key)));
-    server.relays.extend(saved.relay.map(|relay| (relay, key)));
-    server.next_replica += 1;
-    server.ids.insert(replica.id.clone(), key);
-    server.replicas.insert(key, replica);
+    server.enter(key, replica);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem::{MaybeUninit, size_of_val};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void};
@@ -157,7 +157,7 @@ pub(super) fn tell_destinations(socket: &OwnedFd, at: SocketAddr) -> io::Result<
     let yes: c_int = 1;
     let size = size_of_val(&yes) as libc::socklen_t;
     // SAFETY: a number of the size that is told.
-    let set = unsafe { libc::setsockopt(super::raw(socket), level, name, (&raw const yes).cast(), size) };
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const yes).cast(), size) };
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -179,7 +179,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr
         message.msg_iovlen = 1;
         message.msg_control = (&raw mut beside).cast();
         message.msg_controllen = size_of::<Beside>() as _;
-        let length = libc::recvmsg(super::raw(socket), &raw mut message, libc::MSG_DONTWAIT);
+        let length = libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT);
         let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
         let from = address(&name.assume_init()).ok_or(io::ErrorKind::InvalidData)?;
         let mut to = None;
@@ -263,7 +263,7 @@ fn answer(socket: &OwnedFd, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) 
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         };
         message.msg_controllen = size as _;
-        let sent = libc::sendmsg(super::raw(socket), &raw const message, libc::MSG_DONTWAIT);
+        let sent = libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT);
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -230,7 +230,7 @@ impl Stream {
 fn take_out(socket: &OwnedFd, count: usize) -> Result<(), Errno> {
     let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
     // SAFETY: TCP writes nothing with `MSG_TRUNC` (`tcp(7)`).
-    let taken = unsafe { libc::recv(super::raw(socket), std::ptr::null_mut(), count, flags) };
+    let taken = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), count, flags) };
     if usize::try_from(taken) == Ok(count) { Ok(()) } else { Err(Errno::IO) }
 }
 

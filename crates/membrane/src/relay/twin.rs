@@ -123,7 +123,7 @@ fn inner(order: &Order, host: OwnedFd, doors: Vec<Bound>, link: OwnedFd) -> io::
         let flags: Vec<u8> = all.iter().map(|gate| u8::from(usable(&gate))).collect();
         let sockets = all.iter().filter(usable).map(gates::inside).collect::<io::Result<Vec<_>>>()?;
         let tables = Tables::open()?;
-        become_guest()?;
+        become_user(GUEST)?;
         let shut = Some(Shut::now(Instant::now()));
         let doors = doors.into_iter().map(|(socket, at)| Door { socket, to: Some(at), shut }).collect();
         let streams = Streams::new(bounds().0, 1);
@@ -212,10 +212,6 @@ fn enter(host: &OwnedFd) -> io::Result<()> {
     // SAFETY: a system call on numbers; there is one thread.
     let entered = unsafe { libc::setns(host.as_raw_fd(), libc::CLONE_NEWUSER | libc::CLONE_NEWNET) };
     if entered < 0 { Err(gates::named("enter its network", io::Error::last_os_error())) } else { Ok(()) }
-}
-
-fn become_guest() -> io::Result<()> {
-    become_user(GUEST)
 }
 
 /// Becomes a user, of no other group than its own.

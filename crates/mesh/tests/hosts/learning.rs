@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cluster::Cluster;
+use crate::groups::memory_limit;
 use crate::host::Host;
 use crate::lan::Lan;
 use crate::node::until;
@@ -49,19 +50,9 @@ fn holder(host: &Host) -> String {
     host.mesh("build -manifest holder.json -binary holder").good().stdout.trim().to_owned()
 }
 
-/// The limit of memory that the kernel holds a process to, in MiB, by its group in either hierarchy.
+/// The limit of memory that the kernel holds a process to, in MiB.
 fn limit(pid: u64) -> u64 {
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let of = |line: &str| -> Option<u64> {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let file = match (parts.next()?, parts.next()?) {
-            ("memory", path) => format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
-            ("", path) => format!("/sys/fs/cgroup{path}/memory.max"),
-            _ => return None,
-        };
-        std::fs::read_to_string(file).ok()?.trim().parse().ok()
-    };
-    groups.lines().find_map(of).unwrap_or_else(|| panic!("no limit of {pid} among\n{groups}")) / MIB
+    memory_limit(pid) / MIB
 }
 
 /// What all nodes advise, once they say the same and that holds.

@@ -15,6 +15,8 @@ mod cluster;
 mod container;
 mod dead;
 mod faults;
+#[path = "../shared/groups.rs"]
+mod groups;
 mod hardship;
 mod harness;
 mod host;

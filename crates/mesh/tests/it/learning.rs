@@ -6,6 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 
+use crate::groups::memory_limit;
 use crate::support::Place;
 
 /// How long a test waits for something that should come. It is never waited for in vain.
@@ -58,22 +59,6 @@ fn until(place: &Place, line: &str, what: &str, holds: impl Fn(&Value) -> bool) 
     }
 }
 
-/// The limit of memory that the kernel holds a process to, by its group in either hierarchy.
-fn limit(pid: u64) -> u64 {
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let of = |line: &str| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next()?, parts.next()?);
-        let files = match controllers {
-            "memory" => [format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")],
-            "" => [format!("/sys/fs/cgroup{path}/memory.max")],
-            _ => return None,
-        };
-        files.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
-    };
-    groups.lines().find_map(of).unwrap_or_else(|| panic!("no limit of {pid} among\n{groups}"))
-}
-
 /// Whether the kernel counts memory here: said loudly, for else nothing is tested.
 #[expect(clippy::print_stdout, reason = "what is not tested is to be seen")]
 fn counts(place: &Place) -> bool {
@@ -96,7 +81,7 @@ fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
     place.mesh(&format!("deploy {spore} --nutrients auto")).good();
     let first = place.json("ps")[0].clone();
     let pid = first["pid"].as_u64().unwrap();
-    assert_eq!(limit(pid), 256 * MIB, "as its manifest says, at first");
+    assert_eq!(memory_limit(pid), 256 * MIB, "as its manifest says, at first");
 
     let advice = until(&place, "advise holder", "enough evidence", |it| it["advised"].is_object());
     let advised = advice["advised"]["memory_mb"].as_u64().unwrap();
@@ -105,7 +90,7 @@ fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
     assert!(advice["evidence"]["ready_ms"]["p50"].as_u64().unwrap() > 0, "{advice:#}");
     until(&place, "status", "given less", |status| {
         let now = status["apps"][0]["size"]["memory_mb"].as_u64().unwrap();
-        now < 140 && limit(pid) == now * MIB
+        now < 140 && memory_limit(pid) == now * MIB
     });
     let after = place.json("ps")[0].clone();
     assert_eq!((&after["pid"], &after["restarts"]), (&first["pid"], &first["restarts"]), "it ran on");
@@ -122,11 +107,11 @@ fn a_replica_gets_as_it_runs_what_it_turns_out_to_need() {
 
     // By numbers and back, as it runs; and what was learned outlives this process.
     place.mesh("scale holder --nutrients memory=200").good();
-    until(&place, "status", "given what was said", |_| limit(pid) == 200 * MIB);
+    until(&place, "status", "given what was said", |_| memory_limit(pid) == 200 * MIB);
     let said = place.mesh("advise holder").good().stdout;
     assert!(said.contains("mesh scale holder --nutrients auto"), "{said}");
     place.mesh("scale holder --nutrients manifest").good();
-    until(&place, "status", "given what its manifest says", |_| limit(pid) == 256 * MIB);
+    until(&place, "status", "given what its manifest says", |_| memory_limit(pid) == 256 * MIB);
     let refused = place.mesh("scale holder --nutrients much");
     assert!(refused.code != 0 && refused.stderr.contains("is no size"), "{}", refused.shown());
 }
@@ -146,7 +131,7 @@ fn a_replica_that_lacks_memory_gets_more_at_its_next_start() {
     let now = advice["now"]["memory_mb"].as_u64().unwrap();
     assert!((148..=4 * 48).contains(&now), "a hundred more than what it was ended at: {advice:#}");
     let pid = place.json("ps")[0]["pid"].as_u64().unwrap();
-    assert_eq!(limit(pid), now * MIB);
+    assert_eq!(memory_limit(pid), now * MIB);
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod crash;
 mod deploy;
 mod doctor;
 mod failing;
+#[path = "../shared/groups.rs"]
+mod groups;
 mod inspect;
 mod keys;
 mod learning;
